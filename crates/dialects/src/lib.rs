@@ -1,0 +1,1 @@
+//! Wire formats over the service: one folder for each API.

@@ -1,0 +1,1 @@
+//! Terminal recordings in; screens, text and pixels out (its place; empty so far).

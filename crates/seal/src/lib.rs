@@ -1,0 +1,1 @@
+//! Encryption of events to an organisation's public keys; pure functions only.

@@ -1,0 +1,1 @@
+//! What an audit trail means: model, access, ingest, projections, queries.

@@ -1,0 +1,1 @@
+//! Merkle arithmetic, tiles, proofs, checkpoints and signed notes; pure functions only.
