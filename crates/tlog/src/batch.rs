@@ -1,0 +1,315 @@
+//! Batched hashing: many independent messages at once, by the fastest code this CPU has.
+//!
+//! One SHA-256 cannot be made parallel, many can: several messages go through the CPU side by side, as streams of the SHA
+//! instructions or as lanes of vector registers. Worth it from about four messages, best from 64; batches are cut into
+//! groups internally, nothing is allocated per message, and the `_into` forms allocate nothing at all.
+//!
+//! The backend is chosen once per process by CPU features and only after it agreed with [`plain`](crate::plain) on a
+//! self-test; one that disagrees is never used, and the plain one takes its place. See [`backend`].
+
+use std::sync::OnceLock;
+
+use tape_sha256::Message;
+
+use crate::Hash;
+use crate::hash::{COMMITMENT_PREFIX, LEAF_PREFIX, NODE_PREFIX};
+use crate::{hash, plain};
+
+/// Messages staged on the stack at a time; a multiple of every backend's lane count.
+const GROUP: usize = 64;
+
+/// One way to hash a batch. Exposed so that tests and benchmarks can name each; everybody else calls the free functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// Several messages side by side (crate `tape-sha256`: AVX-512, AVX2, SHA instructions of x86-64 and ARM).
+    SideBySide,
+    /// One message after the other in assembler (crate `ring`).
+    Assembler,
+    /// One message after the other by the second implementation (crate `sha2`).
+    Plain,
+}
+
+impl Backend {
+    /// All backends, whether fast here or not; each is correct on every machine it was self-tested on.
+    pub const ALL: [Backend; 3] = [Backend::SideBySide, Backend::Assembler, Backend::Plain];
+
+    /// The one the free functions use: the first, in order of expected speed, that passes its self-test.
+    pub fn chosen() -> Backend {
+        static CHOSEN: OnceLock<Backend> = OnceLock::new();
+        *CHOSEN.get_or_init(|| choose(Backend::self_test))
+    }
+
+    /// What it is, for logs and benchmarks, such as `side-by-side (shani4)`.
+    pub fn name(self) -> &'static str {
+        static SIDE_BY_SIDE: OnceLock<String> = OnceLock::new();
+        match self {
+            Backend::SideBySide => SIDE_BY_SIDE.get_or_init(|| format!("side-by-side ({})", tape_sha256::backend())),
+            Backend::Assembler => "assembler (ring)",
+            Backend::Plain => "plain (sha2)",
+        }
+    }
+
+    /// Hashes messages of assorted lengths and group sizes and compares with [`plain`](crate::plain); under a millisecond.
+    pub fn self_test(self) -> bool {
+        let bytes: Vec<u8> = (0..700u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let messages: Vec<&[u8]> = (0..bytes.len()).step_by(7).map(|n| &bytes[n / 3..n]).collect();
+        let uniform: Vec<&[u8]> = bytes.windows(80).step_by(5).collect();
+        let salts: Vec<[u8; 16]> = (0..messages.len()).map(|i| [i as u8; 16]).collect();
+        let items: Vec<(&[u8; 16], &[u8])> = salts.iter().zip(messages.iter().copied()).collect();
+
+        let leaves = plain::leaf_hashes(&messages);
+        let even = &leaves[..leaves.len() & !1];
+        let mut out = vec![Hash::default(); messages.len()];
+        self.leaf_hashes_into(&messages, &mut out);
+        let leaves_agree = out == leaves;
+        self.commitments_into(&items, &mut out);
+        let commitments_agree = out == plain::commitments(&items);
+        self.leaf_hashes_into(&uniform, &mut out[..uniform.len().min(messages.len())]);
+        let uniform_agree = out[..uniform.len()] == plain::leaf_hashes(&uniform);
+        self.node_hashes_into(even, &mut out[..even.len() / 2]);
+        let nodes_agree = out[..even.len() / 2] == plain::node_hashes(even);
+        leaves_agree && commitments_agree && uniform_agree && nodes_agree
+    }
+
+    /// As [`commitments_into`], by this backend.
+    pub fn commitments_into(self, items: &[(&[u8; 16], &[u8])], out: &mut [Hash]) {
+        assert_eq!(items.len(), out.len(), "one hash per item");
+        // Prefix and salt are staged together, so that the body can be read where it lies.
+        let mut heads = [[0u8; 17]; GROUP];
+        for (items, out) in items.chunks(GROUP).zip(out.chunks_mut(GROUP)) {
+            for ((salt, _), head) in items.iter().zip(&mut heads) {
+                head[0] = COMMITMENT_PREFIX;
+                head[1..].copy_from_slice(*salt);
+            }
+            let mut messages = [Message::new(&[]); GROUP];
+            for (((_, body), head), message) in items.iter().zip(&heads).zip(&mut messages) {
+                *message = Message::prefixed(head, body);
+            }
+            self.hash_group(&mut messages[..items.len()], out);
+        }
+    }
+
+    /// As [`leaf_hashes_into`], by this backend.
+    pub fn leaf_hashes_into(self, entries: &[&[u8]], out: &mut [Hash]) {
+        assert_eq!(entries.len(), out.len(), "one hash per entry");
+        for (entries, out) in entries.chunks(GROUP).zip(out.chunks_mut(GROUP)) {
+            let mut messages = [Message::new(&[]); GROUP];
+            for (entry, message) in entries.iter().zip(&mut messages) {
+                *message = Message::prefixed(&[LEAF_PREFIX], entry);
+            }
+            self.hash_group(&mut messages[..entries.len()], out);
+        }
+    }
+
+    /// As [`fixed_leaf_hashes_into`], by this backend.
+    pub fn fixed_leaf_hashes_into(self, entries: &[u8], entry_bytes: usize, out: &mut [Hash]) {
+        assert_eq!(entries.len(), entry_bytes * out.len(), "one hash per entry");
+        for (entries, out) in entries.chunks(GROUP * entry_bytes).zip(out.chunks_mut(GROUP)) {
+            let mut messages = [Message::new(&[]); GROUP];
+            for (entry, message) in entries.chunks_exact(entry_bytes).zip(&mut messages) {
+                *message = Message::prefixed(&[LEAF_PREFIX], entry);
+            }
+            self.hash_group(&mut messages[..out.len()], out);
+        }
+    }
+
+    /// As [`node_hashes_into`], by this backend.
+    pub fn node_hashes_into(self, children: &[Hash], out: &mut [Hash]) {
+        let (pairs, rest) = children.as_chunks::<2>();
+        assert!(rest.is_empty(), "nodes have two children");
+        assert_eq!(pairs.len(), out.len(), "one hash per pair");
+        for (pairs, out) in pairs.chunks(GROUP).zip(out.chunks_mut(GROUP)) {
+            let mut messages = [Message::new(&[]); GROUP];
+            for ([left, right], message) in pairs.iter().zip(&mut messages) {
+                *message = Message::pair(&[NODE_PREFIX], &left.0, &right.0);
+            }
+            self.hash_group(&mut messages[..pairs.len()], out);
+        }
+    }
+
+    /// Hashes one group of at most [`GROUP`] messages; may reorder `messages`, not `out`.
+    fn hash_group(self, messages: &mut [Message<'_>], out: &mut [Hash]) {
+        match self {
+            Backend::SideBySide => side_by_side(messages, out),
+            Backend::Assembler => {
+                for (message, out) in messages.iter().zip(out) {
+                    *out = hash::sha256(&[message.prefix, message.body, message.tail]);
+                }
+            }
+            Backend::Plain => {
+                for (message, out) in messages.iter().zip(out) {
+                    *out = plain::sha256(&[message.prefix, message.body, message.tail]);
+                }
+            }
+        }
+    }
+}
+
+fn side_by_side(messages: &[Message<'_>], out: &mut [Hash]) {
+    let mut digests = [[0u8; 32]; GROUP];
+    let digests = &mut digests[..messages.len()];
+    tape_sha256::hash_messages(messages, digests);
+    for (digest, out) in digests.iter().zip(out) {
+        *out = Hash(*digest);
+    }
+}
+
+/// The first candidate for which `passes` holds; the plain one needs no test, it is what the others are tested against.
+fn choose(passes: impl Fn(Backend) -> bool) -> Backend {
+    // Without any instructions for it, side by side is slower than assembler.
+    let portable = tape_sha256::lane_width() == 1 || tape_sha256::backend().contains("portable");
+    let candidates =
+        if portable { [Backend::Assembler, Backend::SideBySide] } else { [Backend::SideBySide, Backend::Assembler] };
+    candidates.into_iter().find(|backend| passes(*backend)).unwrap_or(Backend::Plain)
+}
+
+/// Name of the backend in use, such as `side-by-side (shani4)`; for a log line at start.
+pub fn backend() -> &'static str {
+    Backend::chosen().name()
+}
+
+/// SHA-256(`02` ‖ salt ‖ body) of each pair, in order.
+pub fn commitments(items: &[(&[u8; 16], &[u8])]) -> Vec<Hash> {
+    let mut out = vec![Hash::default(); items.len()];
+    commitments_into(items, &mut out);
+    out
+}
+
+/// As [`commitments`], into the caller's buffer.
+///
+/// # Panics
+/// If `out` is not as long as `items`.
+pub fn commitments_into(items: &[(&[u8; 16], &[u8])], out: &mut [Hash]) {
+    Backend::chosen().commitments_into(items, out);
+}
+
+/// SHA-256(`00` ‖ entry) of each entry, in order.
+pub fn leaf_hashes(entries: &[&[u8]]) -> Vec<Hash> {
+    let mut out = vec![Hash::default(); entries.len()];
+    leaf_hashes_into(entries, &mut out);
+    out
+}
+
+/// As [`leaf_hashes`], into the caller's buffer.
+///
+/// # Panics
+/// If `out` is not as long as `entries`.
+pub fn leaf_hashes_into(entries: &[&[u8]], out: &mut [Hash]) {
+    Backend::chosen().leaf_hashes_into(entries, out);
+}
+
+/// Leaf hashes of entries of one length lying end to end, such as the 80-byte ones with a commitment.
+///
+/// # Panics
+/// If `entries` is not exactly `entry_bytes` (at least 1) times as long as `out`.
+pub fn fixed_leaf_hashes_into(entries: &[u8], entry_bytes: usize, out: &mut [Hash]) {
+    Backend::chosen().fixed_leaf_hashes_into(entries, entry_bytes, out);
+}
+
+/// Parents of `children` taken two by two: half as many, in order.
+///
+/// # Panics
+/// If the number of children is odd.
+pub fn node_hashes(children: &[Hash]) -> Vec<Hash> {
+    let mut out = vec![Hash::default(); children.len() / 2];
+    node_hashes_into(children, &mut out);
+    out
+}
+
+/// As [`node_hashes`], into the caller's buffer.
+///
+/// # Panics
+/// If `children` is not exactly twice as long as `out`.
+pub fn node_hashes_into(children: &[Hash], out: &mut [Hash]) {
+    Backend::chosen().node_hashes_into(children, out);
+}
+
+/// Roots of perfect subtrees lying side by side: each `width` hashes of `hashes` become one.
+///
+/// `width` is a power of two; 256 turns full tiles into their roots. All subtrees rise together, level by level, so that
+/// the last levels of one fill lanes with those of the others: pass 8 tiles or more where there are as many.
+/// `hashes` is used as working space and holds nothing of use afterwards.
+///
+/// # Panics
+/// If `width` is not a power of two or `hashes` is not exactly `width` times as long as `roots`.
+pub fn reduce_into(hashes: &mut [Hash], width: usize, roots: &mut [Hash]) {
+    assert!(width.is_power_of_two(), "subtrees are perfect");
+    assert_eq!(hashes.len(), width * roots.len(), "one root per subtree");
+    let backend = Backend::chosen();
+    let mut length = hashes.len();
+    while length > roots.len() {
+        // Parents are written over their own children: a group is read whole before it is written, and it is written
+        // at half its place, never past it.
+        backend.halve_in_place(&mut hashes[..length]);
+        length /= 2;
+    }
+    roots.copy_from_slice(&hashes[..length]);
+}
+
+/// Root of one perfect subtree given by its hashes (a power of two of them, at least 1), such as a full tile.
+///
+/// # Panics
+/// If the number of hashes is not a power of two.
+pub fn reduce(hashes: &[Hash]) -> Hash {
+    let mut root = [Hash::default()];
+    let mut stack = [Hash::default(); 256];
+    if let Some(space) = stack.get_mut(..hashes.len()) {
+        space.copy_from_slice(hashes);
+        reduce_into(space, hashes.len(), &mut root);
+    } else {
+        reduce_into(&mut hashes.to_vec(), hashes.len(), &mut root);
+    }
+    root[0]
+}
+
+impl Backend {
+    /// Replaces the first half of `hashes` by the parents of all of them; the second half is left as garbage.
+    fn halve_in_place(self, hashes: &mut [Hash]) {
+        let mut parents = [Hash::default(); GROUP];
+        let mut done = 0;
+        while done < hashes.len() {
+            let children = (hashes.len() - done).min(2 * GROUP);
+            let parents = &mut parents[..children / 2];
+            self.node_hashes_into(&hashes[done..done + children], parents);
+            hashes[done / 2..done / 2 + parents.len()].copy_from_slice(parents);
+            done += children;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_backend_passes_its_self_test_here() {
+        for backend in Backend::ALL {
+            assert!(backend.self_test(), "{}", backend.name());
+        }
+    }
+
+    #[test]
+    fn a_backend_that_fails_its_self_test_is_not_chosen() {
+        assert_eq!(choose(|_| false), Backend::Plain);
+        assert_eq!(choose(|b| b == Backend::Assembler), Backend::Assembler);
+        assert_eq!(choose(|b| b == Backend::SideBySide), Backend::SideBySide);
+    }
+
+    #[test]
+    fn reducing_many_subtrees_is_reducing_each() {
+        let leaves: Vec<Hash> = (0..1024u32).map(|i| crate::leaf_hash(&i.to_be_bytes())).collect();
+        for width in [1, 2, 4, 64, 128, 256, 512, 1024] {
+            let mut space = leaves.clone();
+            let mut roots = vec![Hash::default(); leaves.len() / width];
+            reduce_into(&mut space, width, &mut roots);
+            for (subtree, root) in leaves.chunks(width).zip(&roots) {
+                let mut level = subtree.to_vec();
+                while level.len() > 1 {
+                    level = plain::node_hashes(&level);
+                }
+                assert_eq!(level[0], *root);
+                assert_eq!(reduce(subtree), *root);
+            }
+        }
+    }
+}
