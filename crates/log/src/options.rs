@@ -1,0 +1,73 @@
+//! Named limits and the instance seed.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+/// Limits and sizes. The defaults suit a server of 2 cores and 4 GiB.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// A commit file is closed and handed to sealing when it is this long.
+    pub commit_file_bytes: u64,
+    /// Raw bytes of records that are compressed together in a segment.
+    pub block_bytes: usize,
+    /// zstd level of segment blocks.
+    pub zstd_level: i32,
+    /// The writer stops collecting requests for one group here (one request alone may be larger).
+    pub group_bytes_max: usize,
+    /// Most bytes that may wait for the writer; beyond, appends are refused with `Full`.
+    pub pool_bytes_max: usize,
+    /// Most bytes of one batch given to `append`.
+    pub batch_bytes_max: usize,
+    /// Most bytes of one body.
+    pub body_bytes_max: usize,
+    /// Memory for decompressed blocks.
+    pub block_cache_bytes: usize,
+    /// Memory for leaf hashes that were hashed up to a signed root.
+    pub tile_cache_bytes: usize,
+    /// Memory for the filters of the id index; filters beyond are read from disk.
+    pub id_filter_bytes: usize,
+    /// Closed commit files that may wait for sealing; beyond, appends are refused with `Full` until sealing caught up.
+    pub unsealed_files_max: usize,
+    /// Signatures a second up to which every group is sealed at once; beyond, logs are sealed once a second.
+    pub signatures_per_second_max: u32,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            commit_file_bytes: 64 << 20,
+            block_bytes: 64 << 10,
+            zstd_level: 1,
+            group_bytes_max: 8 << 20,
+            pool_bytes_max: 64 << 20,
+            batch_bytes_max: 32 << 20,
+            body_bytes_max: 1 << 20,
+            block_cache_bytes: 64 << 20,
+            tile_cache_bytes: 64 << 20,
+            id_filter_bytes: 64 << 20,
+            unsealed_files_max: 4,
+            signatures_per_second_max: 2_000,
+        }
+    }
+}
+
+/// The secret from which each log's key is derived (`specs/proofs.md` §4.2). Wiped when dropped; never printed.
+pub struct InstanceSeed(Zeroizing<[u8; 32]>);
+
+impl InstanceSeed {
+    /// Takes 32 secret bytes.
+    pub fn new(seed: [u8; 32]) -> InstanceSeed {
+        InstanceSeed(Zeroizing::new(seed))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for InstanceSeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InstanceSeed(secret)")
+    }
+}
