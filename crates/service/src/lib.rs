@@ -1,1 +1,76 @@
-//! What an audit trail means: model, access, ingest, projections, queries.
+//! What an audit trail means: model, access, ingest, projections, queries. The only door to the log.
+//!
+//! **Promise.** What [`Service::ingest`] acknowledged is durable, hashed and signed; every read that starts afterwards sees
+//! it. Each verb that takes a [`Principal`] checks roles, scopes and reach in one table ([`access::TABLE`]) before it does
+//! anything. What we do to the trail (logins, refusals, administration, extraction) is itself in the trail. Everything but
+//! the logs can be deleted and is made again with the same answers.
+//!
+//! **Out of scope.** HTTP and wire formats (`dialects`), bytes on disk and signatures (`log`), the meaning of queries
+//! (`search`).
+//!
+//! **Limits.** Named constants beside the code they bound: [`model::event`] for one event, [`ingest`] for one batch,
+//! [`query`] for one page, [`config::Lockout`] for guessing passwords. Beyond them the answer is `TooLarge` or
+//! `Overloaded`, never a cut in silence.
+//!
+//! The verbs of [`Service`], by what they are about:
+//!
+//! | about | verbs |
+//! |---|---|
+//! | life | `init` `open` `shutdown` `rebuild` `status` `instance` `derive_secret` |
+//! | who calls | `login` `login_unread` `authenticate` `redeem_refresh` `record_refusal` |
+//! | organisations | `create_org` `rename_org` `get_org` `list_orgs` `resolve_org` `find_org_by_slug` `find_org_by_log` `default_org` |
+//! | accounts | `create_account` `update_account` `get_account` `find_account` `list_accounts` `profile` `change_password` |
+//! | tokens | `issue_token` `revoke_token` `list_tokens` |
+//! | events in | `ingest` |
+//! | events out | `query` `query_by_time` `count` `get` `find` `follow` |
+//! | proofs | `head` `checkpoint_at` `vkey` `tile` `bundle` `prove_inclusion` `prove_consistency` `prove_event` |
+//!
+//! Verbs that are not `async` may read from disk: call them from a thread that may block.
+
+pub mod access;
+mod accounts;
+pub mod config;
+mod control;
+mod encoding;
+mod error;
+mod folder;
+pub mod follow;
+pub mod ingest;
+mod login;
+pub mod model;
+mod organisations;
+mod own_events;
+mod passwords;
+mod projection;
+mod proofs;
+pub mod query;
+mod secrets;
+mod service;
+mod status;
+mod tokens;
+
+pub use jiff::Timestamp;
+
+/// The query tree and the native query language, for dialects that make queries.
+pub use search;
+/// Checkpoints, tiles, notes and proofs, for dialects that show them.
+pub use tlog;
+
+pub use access::{Caller, Principal, Role, Scope, Verb};
+pub use accounts::{AccountChange, AccountInfo, NewAccount};
+pub use config::{Config, IndexOptions, Lockout, PasswordCost};
+pub use error::{Error, ErrorKind, Result};
+pub use folder::{Init, Initialised, Instance};
+pub use follow::Follow;
+pub use ingest::{IngestOptions, ItemError, ItemResult, Receipt};
+pub use login::LoginError;
+pub use model::{
+    AccountId, Event, EventDraft, EventState, Fields, Invalid, Kind, NewEvent, OrgId, Outcome, RecordedBy, Surface,
+    TokenId, Verdict,
+};
+pub use organisations::OrgInfo;
+pub use proofs::{LogHead, SealedProof};
+pub use query::{EventQuery, Order, Page, Purpose};
+pub use service::{Rebuilt, Service};
+pub use status::{LogStatus, Status};
+pub use tokens::{AuthenticateError, NewToken, TokenForm, TokenInfo};

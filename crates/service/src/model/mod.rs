@@ -1,0 +1,15 @@
+//! What an audit trail is made of: identifiers, events, and how an event looks through each surface.
+
+mod diagnose;
+pub mod event;
+mod id;
+mod strict;
+pub mod time;
+pub mod views;
+
+pub use event::{
+    Event, EventDraft, EventState, Fields, Invalid, Kind, NewEvent, Origin, OriginDraft, Outcome, Party, PartyDraft,
+    RecordedBy, Source, SourceDraft, Target, TargetDraft, Text, Unreadable, Verdict,
+};
+pub use id::{AccountId, InvalidId, OrgId, TokenId};
+pub use views::Surface;

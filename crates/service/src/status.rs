@@ -1,0 +1,54 @@
+//! How the service is: for readiness, metrics and operators.
+
+use crate::model::OrgId;
+use crate::service::Service;
+
+/// What an operator wants to know. Cheap to make.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// The log's counters.
+    pub log: log::Stats,
+    /// Logs that take no entries, with the reason; empty when all is well.
+    pub read_only: Vec<LogStatus>,
+    /// Why the store takes no entries at all any more, if so.
+    pub stopped: Option<String>,
+    /// Entries that are in the logs but not yet in a committed index.
+    pub index_lag: u64,
+    /// Documents in the committed index.
+    pub index_documents: u64,
+    /// Why the index could not go on, if so; queries that need it are refused meanwhile.
+    pub index_error: Option<String>,
+    /// Organisations.
+    pub organisations: u64,
+    /// Accounts.
+    pub accounts: u64,
+    /// Own events that wait to be appended.
+    pub own_events_waiting: u64,
+    /// Own events that could not be appended since the start.
+    pub own_events_lost: u64,
+}
+
+/// One log that takes no entries.
+#[derive(Clone, Debug)]
+pub struct LogStatus {
+    /// The organisation; `None` for the control log.
+    pub org: Option<OrgId>,
+    /// The log.
+    pub log: log::LogId,
+    /// Its state.
+    pub state: log::LogState,
+}
+
+impl Status {
+    /// Says whether requests can be served as promised: the store takes entries and no log is read-only.
+    pub fn is_ready(&self) -> bool {
+        self.stopped.is_none() && self.read_only.is_empty() && self.index_error.is_none()
+    }
+}
+
+impl Service {
+    /// How the service is now.
+    pub fn status(&self) -> Status {
+        todo!()
+    }
+}
