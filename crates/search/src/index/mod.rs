@@ -5,6 +5,7 @@
 //! after the next open. A caller that keeps its watermark in the payload therefore resumes exactly where the index
 //! stands, and no document is ever in it twice.
 
+mod exclusion;
 mod folder;
 mod merge;
 mod plan;

@@ -6,20 +6,16 @@ use tantivy::Term;
 use tantivy::query::{AllQuery, BooleanQuery, EmptyQuery, Occur, PhraseQuery, Query, RangeQuery, TermQuery};
 use tantivy::schema::IndexRecordOption;
 
+use super::exclusion::Without;
 use super::schema::Fields;
 use crate::document::{Field, NumberField};
 use crate::query::Node;
 
-type Clause = (Occur, Box<dyn Query>);
-
-/// The query over all logs.
-pub(super) fn plan(fields: &Fields, node: &Node) -> Box<dyn Query> {
-    conjunction(fields, [node], None)
-}
-
-/// The query within one log.
-pub(super) fn plan_in_log(fields: &Fields, log: u32, node: &Node) -> Box<dyn Query> {
-    conjunction(fields, [node], Some(term(fields.log_term(log))))
+/// The query over all logs, or within one.
+pub(super) fn plan(fields: &Fields, log: Option<u32>, node: &Node) -> Without {
+    let (mut wanted, unwanted) = clauses(fields, [node]);
+    wanted.extend(log.map(|log| term(fields.log_term(log))));
+    Without { wanted: all(wanted), unwanted }
 }
 
 /// The one document.
@@ -44,39 +40,45 @@ fn translate(fields: &Fields, node: &Node) -> Box<dyn Query> {
         Node::Range { field, min, max } => range(fields, *field, *min, *max),
         Node::Exists { field } => term(fields.presence_term(*field)),
         Node::Phrase { words, key } => phrase(fields, words, key),
-        Node::And(parts) => conjunction(fields, parts, None),
+        Node::And(parts) => conjunction(fields, parts),
         Node::Or(parts) if parts.is_empty() => Box::new(EmptyQuery),
         Node::Or(parts) => any(parts.iter().map(|part| translate(fields, part)).collect()),
-        Node::Not(_) => conjunction(fields, [node], None),
+        Node::Not(_) => conjunction(fields, [node]),
     }
 }
 
-/// Everything in one flat list of clauses: what must hold and what must not.
-fn conjunction<'a>(
+fn conjunction<'a>(fields: &Fields, parts: impl IntoIterator<Item = &'a Node>) -> Box<dyn Query> {
+    let (wanted, unwanted) = clauses(fields, parts);
+    let wanted = all(wanted);
+    if unwanted.is_empty() { wanted } else { Box::new(Without { wanted, unwanted }) }
+}
+
+/// Everything in two flat lists: what must hold and what must not.
+fn clauses<'a>(
     fields: &Fields,
     parts: impl IntoIterator<Item = &'a Node>,
-    also: Option<Box<dyn Query>>,
-) -> Box<dyn Query> {
-    let mut clauses: Vec<Clause> = also.into_iter().map(|query| (Occur::Must, query)).collect();
+) -> (Vec<Box<dyn Query>>, Vec<Box<dyn Query>>) {
+    let (mut wanted, mut unwanted) = (Vec::new(), Vec::new());
     for part in parts {
-        collect(fields, part, &mut clauses);
+        collect(fields, part, &mut wanted, &mut unwanted);
     }
-    if !clauses.iter().any(|(occur, _)| *occur == Occur::Must) {
-        // tantivy takes "nothing of this" alone for "nothing".
-        clauses.push((Occur::Must, Box::new(AllQuery)));
-    }
-    if clauses.len() == 1 {
-        return clauses.pop().expect("there is one").1;
-    }
-    Box::new(BooleanQuery::new(clauses))
+    (wanted, unwanted)
 }
 
-fn collect(fields: &Fields, node: &Node, clauses: &mut Vec<Clause>) {
+fn collect(fields: &Fields, node: &Node, wanted: &mut Vec<Box<dyn Query>>, unwanted: &mut Vec<Box<dyn Query>>) {
     match node {
         Node::All => {}
-        Node::And(parts) => parts.iter().for_each(|part| collect(fields, part, clauses)),
-        Node::Not(inner) => clauses.push((Occur::MustNot, translate(fields, inner))),
-        _ => clauses.push((Occur::Must, translate(fields, node))),
+        Node::And(parts) => parts.iter().for_each(|part| collect(fields, part, wanted, unwanted)),
+        Node::Not(inner) => unwanted.push(translate(fields, inner)),
+        _ => wanted.push(translate(fields, node)),
+    }
+}
+
+fn all(mut wanted: Vec<Box<dyn Query>>) -> Box<dyn Query> {
+    match wanted.len() {
+        0 => Box::new(AllQuery),
+        1 => wanted.remove(0),
+        _ => Box::new(BooleanQuery::new(wanted.into_iter().map(|query| (Occur::Must, query)).collect())),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Segments hold disjoint stretches of the order of adding, and the numbers of one log rise in that order. So a page is
 //! collected segment by segment in the order asked for and ends when it is full. Inside a segment the documents of the
 //! log with numbers between the bounds are one stretch, found by bisection; forward it is read from its beginning, backward
-//! in windows from its end, each sixteen times as wide as the one before.
+//! in windows from its end, each wider than the one before.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -11,18 +11,19 @@ use std::sync::Arc;
 
 use tantivy::columnar::Column;
 use tantivy::postings::TermInfo;
-use tantivy::query::{EnableScoring, Weight};
+use tantivy::query::EnableScoring;
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocId, DocSet, InvertedIndexReader, Searcher, SegmentReader, TERMINATED};
 
+use super::exclusion::{Matching, seek};
 use super::merge::Piece;
 use super::schema::{Fields, NUMBER, ORDER};
 use super::{Error, Order, plan};
 use crate::query::{Node, Query};
 
-/// Documents in the first window of a backward read.
-const WINDOW_DOCUMENTS: u32 = 4_096;
-const WINDOW_GROWTH: u32 = 16;
+/// Documents in the windows of a backward read before the last one, which is all that is left. Three at most, because a
+/// query without matches may have to look through what lies before a window, too.
+const WINDOWS: [u32; 2] = [4_096, 65_536];
 
 /// One committed state with the payload of its commit. Answers never change while it is held, whatever is added, merged
 /// or deleted meanwhile; files it needs stay on disk. Cheap to clone.
@@ -208,8 +209,8 @@ impl Segment {
     ) -> Result<(), Error> {
         let reader = state.reader(self);
         let Some(stretch) = self.stretch(reader, &weights.log_term(), bounds)? else { return Ok(()) };
-        let weight = weights.get(stretch.sole)?;
-        for_each_match(weight, reader, stretch.documents, &mut take)
+        let matching = weights.get(stretch.sole)?;
+        for_each_match(matching, reader, stretch.documents, &mut take)
     }
 
     fn backward(
@@ -222,15 +223,16 @@ impl Segment {
     ) -> Result<(), Error> {
         let reader = state.reader(self);
         let Some(stretch) = self.stretch(reader, &weights.log_term(), bounds)? else { return Ok(()) };
-        let weight = weights.get(stretch.sole)?;
+        let matching = weights.get(stretch.sole)?;
         let Range { start, mut end } = stretch.documents;
-        let mut width = WINDOW_DOCUMENTS;
+        let mut widths = WINDOWS.into_iter();
         while start < end && page.len() < limit {
+            let width = widths.next().unwrap_or(u32::MAX);
             let window = end.saturating_sub(width).max(start)..end;
             let wanted = limit - page.len();
             let mut last = VecDeque::new();
             end = window.start;
-            for_each_match(weight, reader, window, &mut |document| {
+            for_each_match(matching, reader, window, &mut |document| {
                 if last.len() == wanted {
                     last.pop_front();
                 }
@@ -238,7 +240,6 @@ impl Segment {
                 true
             })?;
             page.extend(last.iter().rev().filter_map(|&document| self.numbers.first(document)));
-            width = width.saturating_mul(WINDOW_GROWTH);
         }
         Ok(())
     }
@@ -266,7 +267,8 @@ impl Segment {
             let document = if sole {
                 middle
             } else {
-                self.logs.read_postings_from_terminfo(info, IndexRecordOption::Basic)?.seek(middle)
+                let mut documents = self.logs.read_postings_from_terminfo(info, IndexRecordOption::Basic)?;
+                seek(&mut documents, middle)
             };
             if document != TERMINATED && self.numbers.first(document).is_some_and(|found| found < number) {
                 start = document + 1;
@@ -286,17 +288,14 @@ struct Stretch {
 
 /// Calls `take` with each living match in the window, in rising order, until it answers false.
 fn for_each_match(
-    weight: &dyn Weight,
+    matching: &Matching,
     reader: &SegmentReader,
     window: Range<DocId>,
     take: &mut dyn FnMut(DocId) -> bool,
 ) -> Result<(), Error> {
     let alive = reader.alive_bitset();
-    let mut matches = weight.scorer(reader, 1.0)?;
+    let mut matches = matching.from(reader, window.start)?;
     let mut document = matches.doc();
-    if document < window.start {
-        document = matches.seek(window.start);
-    }
     while document < window.end {
         if alive.is_none_or(|alive| alive.is_alive(document)) && !take(document) {
             break;
@@ -311,8 +310,8 @@ struct Weights<'a> {
     state: &'a State,
     log: u32,
     node: &'a Node,
-    plain: Option<Box<dyn Weight>>,
-    in_log: Option<Box<dyn Weight>>,
+    plain: Option<Matching>,
+    in_log: Option<Matching>,
 }
 
 impl<'a> Weights<'a> {
@@ -324,15 +323,15 @@ impl<'a> Weights<'a> {
         self.state.fields.log_term(self.log)
     }
 
-    fn get(&mut self, sole: bool) -> Result<&dyn Weight, Error> {
+    fn get(&mut self, sole: bool) -> Result<&Matching, Error> {
         let slot = if sole { &mut self.plain } else { &mut self.in_log };
-        if slot.is_none() {
-            let fields = &self.state.fields;
-            let query =
-                if sole { plan::plan(fields, self.node) } else { plan::plan_in_log(fields, self.log, self.node) };
-            *slot = Some(query.weight(EnableScoring::disabled_from_searcher(&self.state.searcher))?);
+        match slot {
+            Some(matching) => Ok(matching),
+            None => {
+                let plan = plan::plan(&self.state.fields, (!sole).then_some(self.log), self.node);
+                Ok(slot.insert(plan.matching(EnableScoring::disabled_from_searcher(&self.state.searcher))?))
+            }
         }
-        Ok(slot.as_deref().expect("it was just made"))
     }
 }
 
