@@ -1,0 +1,499 @@
+//! The command line: every verb, flag and help text. Parsing only; `cmd/` does the work.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+/// One tamper-evident audit trail behind the audit APIs people already use.
+#[derive(Debug, Parser)]
+#[command(name = "counterfoil", version, about, max_term_width = 110, subcommand_required = true)]
+#[command(
+    after_help = "Exit status: 0 done (and, for verifying verbs, everything was read and verified); 1 failed, tainted or \
+                        refused; 2 usage; 3 could not be decided.\nStart with `counterfoil demo`."
+)]
+pub struct Cli {
+    /// Configuration file (TOML). Flags win over the environment, the environment over the file.
+    #[arg(long, global = true, env = "COUNTERFOIL_CONFIG", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// What to log on standard error, as in `info` or `counterfoil=debug,log=info`.
+    #[arg(
+        long,
+        global = true,
+        env = "COUNTERFOIL_LOG",
+        default_value = "warn,counterfoil=info,service=info,log=info,dialects=info"
+    )]
+    pub log: String,
+    /// Write log lines as JSON.
+    #[arg(long, global = true)]
+    pub log_json: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a data folder: keys, the first organisation and its administrator.
+    Init(Init),
+    /// Serve a data folder until SIGTERM or Ctrl-C.
+    Serve(Serve),
+    /// A throw-away trail with a generated history, served, with commands to try.
+    Demo(Demo),
+    /// Log in to a server and print a token for COUNTERFOIL_TOKEN.
+    Login(Login),
+    /// Organisations: list, create, show, rename.
+    #[command(subcommand)]
+    Org(Org),
+    /// Accounts: list, add, change.
+    #[command(subcommand)]
+    User(User),
+    /// Tokens: list, create, revoke.
+    #[command(subcommand)]
+    Token(Token),
+    /// Send log files: sshd, syslog-auth, cloudtrail, k8s-audit or our own JSON lines.
+    Import(Import),
+    /// Find events.
+    Query(Query),
+    /// Follow new events as they are recorded.
+    Tail(Tail),
+    /// Write all matching events to a file or standard output, as JSON lines or CSV.
+    Export(Export),
+    /// Check what was promised, without trusting the server.
+    #[command(subcommand)]
+    Verify(Verify),
+    /// Check a whole data folder and say what is damaged, file by file.
+    Fsck(Fsck),
+    /// Drop every projection (search index, snapshots) of a stopped server's data folder and make them again from the log.
+    Rebuild(Rebuild),
+    /// Show the settings in force and where each came from.
+    #[command(subcommand)]
+    Config(Config),
+    /// Print a completion script for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The folder to make; must not exist or be empty.
+    #[arg(long, env = "COUNTERFOIL_DATA", value_hint = ValueHint::DirPath)]
+    pub data: PathBuf,
+    /// Name of the first organisation.
+    #[arg(long, default_value = "Main")]
+    pub org: String,
+    /// E-mail address of its administrator, the login name.
+    #[arg(long, default_value = "admin@localhost")]
+    pub admin: String,
+    /// Read the administrator's password from standard input (first line). Otherwise it is asked for on a terminal, or
+    /// generated and printed once.
+    #[arg(long)]
+    pub password_stdin: bool,
+    /// Host name in the origins of logs; appears in every checkpoint and can't be changed later.
+    #[arg(long, default_value = "counterfoil.invalid")]
+    pub audit_host: String,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The data folder.
+    #[arg(long, env = "COUNTERFOIL_DATA", value_hint = ValueHint::DirPath)]
+    pub data: Option<PathBuf>,
+    /// Address for plain HTTP, as in 127.0.0.1:8080 (port 0 takes a free one).
+    #[arg(long, env = "COUNTERFOIL_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// Address for HTTPS.
+    #[arg(long, env = "COUNTERFOIL_TLS_LISTEN")]
+    pub tls_listen: Option<SocketAddr>,
+    /// Certificate chain, PEM.
+    #[arg(long, env = "COUNTERFOIL_TLS_CERT", requires = "tls_key", value_hint = ValueHint::FilePath)]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key of the certificate, PEM.
+    #[arg(long, env = "COUNTERFOIL_TLS_KEY", requires = "tls_cert", value_hint = ValueHint::FilePath)]
+    pub tls_key: Option<PathBuf>,
+    /// Make a certificate for localhost (and --tls-name), kept in DATA/tls.
+    #[arg(long, conflicts_with = "tls_cert")]
+    pub tls_self_signed: bool,
+    /// Further host names or addresses for the self-signed certificate.
+    #[arg(long, requires = "tls_self_signed")]
+    pub tls_name: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Keep the trail here instead of in a temporary folder; must not exist or be empty.
+    #[arg(long, value_hint = ValueHint::DirPath)]
+    pub data: Option<PathBuf>,
+    /// Address to serve on.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// How many events to generate.
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..=50_000_000))]
+    pub events: u64,
+    /// Seed of the generated history: the same seed gives the same history.
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// Make the trail, print the commands, and stop instead of serving.
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// Where the server is and who calls.
+#[derive(Debug, Clone, Args)]
+pub struct Remote {
+    /// Base address of the server.
+    #[arg(long, env = "COUNTERFOIL_SERVER", default_value = "http://127.0.0.1:8080", value_hint = ValueHint::Url)]
+    pub server: String,
+    /// Token, as printed by `counterfoil login` or `counterfoil token create`.
+    #[arg(long, env = "COUNTERFOIL_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// Trust this certificate (PEM) instead of the public authorities.
+    #[arg(long, env = "COUNTERFOIL_CA_CERT", value_hint = ValueHint::FilePath)]
+    pub ca_cert: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Login {
+    #[command(flatten)]
+    pub remote: Remote,
+    /// Login name (e-mail).
+    pub name: String,
+    /// Read the password from standard input instead of asking on the terminal.
+    #[arg(long)]
+    pub password_stdin: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Org {
+    /// List the organisations within reach.
+    List {
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Create an organisation below another one.
+    Create {
+        #[command(flatten)]
+        remote: Remote,
+        /// Its name, unique among its siblings; a slash in it needs no escaping here.
+        name: String,
+        /// Id or path of the parent; default: the caller's own organisation.
+        #[arg(long)]
+        parent: Option<String>,
+    },
+    /// Show one organisation with its log.
+    Show {
+        #[command(flatten)]
+        remote: Remote,
+        /// Id or path, as in `Acme/EU/Sales` (`\/` for a literal slash).
+        org: String,
+    },
+    /// Give an organisation another name; its log, origin and numbers stay.
+    Rename {
+        #[command(flatten)]
+        remote: Remote,
+        /// Id or path.
+        org: String,
+        /// The new name.
+        name: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum RoleName {
+    Admin,
+    Auditor,
+    Sender,
+    Extractor,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum User {
+    /// List the accounts of an organisation.
+    List {
+        #[command(flatten)]
+        remote: Remote,
+        /// Organisation, id or path; default: the caller's own.
+        #[arg(long)]
+        org: Option<String>,
+    },
+    /// Add an account. Without --password-stdin it gets no password and can act by tokens only.
+    Add {
+        #[command(flatten)]
+        remote: Remote,
+        /// Login name (e-mail), unique on the server.
+        login: String,
+        /// Organisation, id or path; default: the caller's own.
+        #[arg(long)]
+        org: Option<String>,
+        /// Name to show.
+        #[arg(long)]
+        display_name: Option<String>,
+        /// What the account may do; give several times for several roles.
+        #[arg(long = "role", value_enum, required = true)]
+        roles: Vec<RoleName>,
+        /// Read the password from standard input (first line).
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Change an account: roles, name, password, disabled or not.
+    Set {
+        #[command(flatten)]
+        remote: Remote,
+        /// Account id, or login name with --org.
+        account: String,
+        /// Organisation the account is in, when it is named by its login.
+        #[arg(long)]
+        org: Option<String>,
+        /// New name to show.
+        #[arg(long)]
+        display_name: Option<String>,
+        /// New roles, replacing the old ones.
+        #[arg(long = "role", value_enum)]
+        roles: Vec<RoleName>,
+        /// Disable the account and its tokens.
+        #[arg(long, conflicts_with = "enable")]
+        disable: bool,
+        /// Enable the account again.
+        #[arg(long)]
+        enable: bool,
+        /// Read a new password from standard input (first line).
+        #[arg(long)]
+        password_stdin: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ScopeName {
+    Ingest,
+    Read,
+    Extract,
+    Proofs,
+    Admin,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum TokenFormName {
+    /// `cf_…`, for our own API and command line.
+    Native,
+    /// 32 characters of base64, the form Silo collectors check.
+    Extraction,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Token {
+    /// List tokens (never their secrets).
+    List {
+        #[command(flatten)]
+        remote: Remote,
+        /// Organisation, id or path; default: the caller's own.
+        #[arg(long)]
+        org: Option<String>,
+    },
+    /// Make a token; the secret is shown once.
+    Create {
+        #[command(flatten)]
+        remote: Remote,
+        /// Organisation, id or path; default: the caller's own.
+        #[arg(long)]
+        org: Option<String>,
+        /// Account the token acts for: login name or id; default: the caller.
+        #[arg(long)]
+        account: Option<String>,
+        /// What the token is for, shown in lists.
+        #[arg(long)]
+        name: Option<String>,
+        /// What it may do (at most what its account may); several allowed; default: everything the account may.
+        #[arg(long = "scope", value_enum)]
+        scopes: Vec<ScopeName>,
+        /// Days until it expires; default: never.
+        #[arg(long)]
+        days: Option<u32>,
+        /// Form of the secret.
+        #[arg(long, value_enum, default_value_t = TokenFormName::Native)]
+        form: TokenFormName,
+    },
+    /// Revoke a token at once.
+    Revoke {
+        #[command(flatten)]
+        remote: Remote,
+        /// Token id (`tok_…`).
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Import {
+    #[command(flatten)]
+    pub remote: Remote,
+    /// Organisation, id or path; default: the caller's own.
+    #[arg(long)]
+    pub org: Option<String>,
+    /// Format of the files; default: recognised from the first bytes of each.
+    #[arg(long)]
+    pub format: Option<String>,
+    /// Year of log lines that carry none; default: inferred from the file, and said.
+    #[arg(long)]
+    pub year: Option<i32>,
+    /// Time zone of log lines that carry none, as in `Europe/Berlin` or `+02:00`; default: UTC, and said.
+    #[arg(long)]
+    pub zone: Option<String>,
+    /// Parse and report only; send nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How many lines that were not understood to print in full (all are counted, and all are in --report).
+    #[arg(long, default_value_t = 20)]
+    pub show: usize,
+    /// Write every line that was not understood, with line number and reason, to this file (JSON lines).
+    #[arg(long, value_hint = ValueHint::FilePath)]
+    pub report: Option<PathBuf>,
+    /// Files to read (gzip is recognised); `-` is standard input.
+    #[arg(required = true, value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+}
+
+/// Which events.
+#[derive(Debug, Clone, Args)]
+pub struct Filter {
+    /// Organisation, id or path; default: the caller's own.
+    #[arg(long)]
+    pub org: Option<String>,
+    /// Query, as in `outcome:failure source:203.0.113.* "sudo"`; empty means everything.
+    #[arg(default_value = "")]
+    pub query: String,
+    /// Earliest time the event happened (RFC 3339 or YYYY-MM-DD), inclusive.
+    #[arg(long)]
+    pub from: Option<String>,
+    /// Latest time the event happened, inclusive.
+    #[arg(long)]
+    pub to: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Query {
+    #[command(flatten)]
+    pub remote: Remote,
+    #[command(flatten)]
+    pub filter: Filter,
+    /// Oldest first instead of newest first.
+    #[arg(long)]
+    pub oldest: bool,
+    /// Most events to print.
+    #[arg(long, short = 'n', default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub limit: u64,
+    /// Continue after this event number, in the chosen order.
+    #[arg(long)]
+    pub after: Option<u64>,
+    /// Recompute every event's proof from the stored bytes and say if any is tainted (then exit status 1).
+    #[arg(long)]
+    pub verify: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Tail {
+    #[command(flatten)]
+    pub remote: Remote,
+    /// Organisation, id or path; default: the caller's own.
+    #[arg(long)]
+    pub org: Option<String>,
+    /// Start after this event number; default: only new ones.
+    #[arg(long)]
+    pub after: Option<u64>,
+    /// Stop after this many events.
+    #[arg(long, short = 'n')]
+    pub limit: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ExportFormat {
+    /// One JSON object a line, as the API gives it.
+    Jsonl,
+    /// Comma-separated values, RFC 4180, with a header.
+    Csv,
+}
+
+#[derive(Debug, Args)]
+pub struct Export {
+    #[command(flatten)]
+    pub remote: Remote,
+    #[command(flatten)]
+    pub filter: Filter,
+    /// Form of the output.
+    #[arg(long, value_enum, default_value_t = ExportFormat::Jsonl)]
+    pub format: ExportFormat,
+    /// File to write; default: standard output. A file appears under its name only when it is complete.
+    #[arg(long, short, value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verify {
+    /// Verify a whole log: a data folder, or a server's log address (`https://HOST/l/ID`).
+    Log(VerifyLog),
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyLog {
+    /// A data folder, or `http(s)://HOST/l/LOG-ID`.
+    pub source: String,
+    /// Public key to trust (the `vkey` of `counterfoil org show`); several for several logs or epochs. Without it the source's
+    /// own key is used, which proves consistency but not who signed; the output says so.
+    #[arg(long = "vkey")]
+    pub vkeys: Vec<String>,
+    /// A checkpoint remembered earlier, which the log must extend; several allowed.
+    #[arg(long = "since", value_hint = ValueHint::FilePath)]
+    pub since: Vec<PathBuf>,
+    /// File that keeps the newest verified checkpoint for next time, and is checked against now.
+    #[arg(long, value_hint = ValueHint::FilePath)]
+    pub remember: Option<PathBuf>,
+    /// Only this log of the folder (log id).
+    #[arg(long)]
+    pub only: Option<String>,
+    /// Token for a server's log address.
+    #[arg(long, env = "COUNTERFOIL_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// Trust this certificate (PEM) instead of the public authorities.
+    #[arg(long, env = "COUNTERFOIL_CA_CERT", value_hint = ValueHint::FilePath)]
+    pub ca_cert: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Fsck {
+    /// The data folder; a server may be running on it.
+    #[arg(long, env = "COUNTERFOIL_DATA", value_hint = ValueHint::DirPath)]
+    pub data: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Rebuild {
+    /// The data folder; no server may be running on it.
+    #[arg(long, env = "COUNTERFOIL_DATA", value_hint = ValueHint::DirPath)]
+    pub data: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Print every setting of `serve`, its value and its origin.
+    Show {
+        #[command(flatten)]
+        serve: Serve,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}

@@ -1,0 +1,9 @@
+//! One module for each group of verbs. Each takes parsed arguments and returns what to exit with.
+
+pub mod admin;
+pub mod demo;
+pub mod events;
+pub mod import;
+pub mod init;
+pub mod serve;
+pub mod verify;

@@ -1,0 +1,223 @@
+//! `serve`: opens the data folder, mounts the dialects, answers until told to stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::{Router, routing};
+use serde_json::json;
+use service::{Config, Service};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::config::Settings;
+use crate::server::{self, Listener};
+use crate::telemetry::Metrics;
+use crate::{output, tls};
+
+/// `counterfoil serve`
+pub fn run(settings: &Settings) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
+    runtime.block_on(async {
+        let service = Service::open(service_config(settings))?;
+        let served = serve(settings, service.clone(), |_| Ok(())).await;
+        // Also after a failed start: what is queued is written, the lock is released in order.
+        service.shutdown().await;
+        served
+    })
+}
+
+/// `counterfoil config show`
+pub fn show(settings: &Settings, as_json: bool) -> anyhow::Result<()> {
+    let rows = settings.rows();
+    if as_json {
+        let rows: Vec<_> = rows.iter().map(|(n, v, o)| json!({ "name": n, "value": v, "origin": o })).collect();
+        return output::json(&json!(rows));
+    }
+    let rows: Vec<_> = rows.into_iter().map(|(name, value, origin)| vec![name.to_owned(), value, origin]).collect();
+    output::table(&["SETTING", "VALUE", "ORIGIN"], &rows)
+}
+
+/// What the service is opened with under these settings.
+pub fn service_config(settings: &Settings) -> Config {
+    let mut config = Config::new(&settings.data.value);
+    config.lockout.failures_max = settings.lockout_failures.value;
+    config.lockout.window = minutes(settings.lockout_window_minutes.value);
+    config.lockout.lock_for = minutes(settings.lockout_lock_minutes.value);
+    config.log.block_cache_bytes = mebibytes(settings.block_cache_mib.value);
+    config.index.writer_memory_bytes = mebibytes(settings.index_memory_mib.value);
+    config
+}
+
+fn minutes(minutes: u32) -> Duration {
+    Duration::from_secs(u64::from(minutes) * 60)
+}
+
+fn mebibytes(mib: u64) -> usize {
+    usize::try_from(mib.saturating_mul(1 << 20)).unwrap_or(usize::MAX)
+}
+
+/// Serves until SIGTERM or SIGINT. `ready` is called with the bound addresses after the `ready …` lines were printed.
+pub async fn serve(
+    settings: &Settings,
+    service: Service,
+    ready: impl FnOnce(&[String]) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let (stop, stopped) = watch::channel(false);
+    let metrics = Metrics::new();
+    let router = router(settings, service.clone(), &metrics, stopped.clone())?;
+
+    let mut listeners = Vec::new();
+    if let Some(address) = settings.listen.value {
+        listeners.push(Listener::bind(address, None).await?);
+    }
+    let mut reload = None;
+    if let Some(address) = settings.tls_listen.value {
+        let (config, fingerprint) = load_tls(settings)?;
+        if let Some(fingerprint) = fingerprint {
+            tracing::info!(%fingerprint, cert = %settings.data.value.join("tls/cert.pem").display(), "self-signed certificate");
+        }
+        let (sender, receiver) = watch::channel(config);
+        listeners.push(Listener::bind(address, Some(receiver)).await?);
+        reload = Some(sender);
+    }
+    let urls = listeners.iter().map(Listener::url).collect::<anyhow::Result<Vec<_>>>()?;
+
+    let signals = tokio::spawn(until_told(stop, reload, settings.clone()));
+    let grace = Duration::from_secs(settings.shutdown_grace_seconds.value);
+    let serving = tokio::spawn(server::run(listeners, router, settings.connections_max.value, stopped, grace));
+    for url in &urls {
+        println!("ready {url}");
+    }
+    ready(&urls)?;
+    serving.await.context("the listeners stopped unexpectedly")?;
+    signals.abort();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn load_tls(settings: &Settings) -> anyhow::Result<(Arc<rustls::ServerConfig>, Option<String>)> {
+    if let (Some(cert), Some(key)) = (&settings.tls_cert.value, &settings.tls_key.value) {
+        return Ok((tls::from_files(cert, key)?, None));
+    }
+    let (config, fingerprint) = tls::self_signed(&settings.data.value.join("tls"), &settings.tls_names.value)?;
+    Ok((config, Some(fingerprint)))
+}
+
+/// Turns `stop` true at SIGTERM or SIGINT; reads the certificate again at SIGHUP, keeping the old one if the new is bad.
+async fn until_told(
+    stop: watch::Sender<bool>,
+    reload: Option<watch::Sender<Arc<rustls::ServerConfig>>>,
+    settings: Settings,
+) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => match (&reload, load_tls(&settings)) {
+                (Some(sender), Ok((config, _))) => {
+                    sender.send_replace(config);
+                    tracing::info!("certificate read again");
+                }
+                (Some(_), Err(error)) => tracing::error!("the new certificate is not used: {error:#}"),
+                (None, _) => {}
+            },
+        }
+    }
+    stop.send_replace(true);
+    Ok(())
+}
+
+fn router(
+    settings: &Settings,
+    service: Service,
+    metrics: &Arc<Metrics>,
+    closing: watch::Receiver<bool>,
+) -> anyhow::Result<Router> {
+    let mut prefix = [0u8; 4];
+    getrandom::fill(&mut prefix).map_err(|error| anyhow::anyhow!("asking the system for randomness: {error}"))?;
+    let trusted_proxies = settings
+        .trusted_proxies
+        .value
+        .iter()
+        .map(|text| text.parse().map_err(|error| anyhow::anyhow!("trusted_proxies: {text:?}: {error}")))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let counted = metrics.clone();
+    let operations = Router::new()
+        .route("/healthz", routing::get(|| async { "ok\n" }))
+        .route("/readyz", routing::get(readyz))
+        .route("/metrics", routing::get(show_metrics))
+        .with_state((service.clone(), metrics.clone()));
+    let dialect_settings = dialects::Settings {
+        trusted_proxies,
+        request_id_prefix: format!("{}-", hex::encode(prefix)),
+        closing,
+        watcher: Some(Arc::new(move |answered: &dialects::Answered<'_>| {
+            counted.answered(answered.dialect, answered.method, answered.route, answered.status, answered.seconds);
+        })),
+        elsewhere: operations,
+        octopai: dialects::octopai::Settings {
+            issuer: settings.octopai_issuer.value.clone(),
+            audience: settings.octopai_audience.value.clone(),
+        },
+        ..dialects::Settings::default()
+    };
+    Ok(dialects::router(service, dialect_settings))
+}
+
+/// 200 while everything can be read and written; else 503 with what is wrong, one reason a line.
+async fn readyz(State((service, _)): State<(Service, Arc<Metrics>)>) -> Response {
+    let status = service.status();
+    if status.is_ready() {
+        return "ready\n".into_response();
+    }
+    let mut reasons = Vec::new();
+    if let Some(why) = &status.stopped {
+        reasons.push(format!("the store takes no writes: {why}"));
+    }
+    if let Some(why) = &status.index_error {
+        reasons.push(format!("the search index: {why}"));
+    }
+    for log in &status.read_only {
+        reasons.push(format!("log {} is read-only: {:?}", log.log, log.state));
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n").into_response()
+}
+
+async fn show_metrics(State((service, metrics)): State<(Service, Arc<Metrics>)>) -> Response {
+    let status = service.status();
+    let stats = &status.log;
+    let text = metrics.render(|name| {
+        // Counts far below 2^52 are exact as floating point.
+        let count = |n: u64| Some(n as f64);
+        match name {
+            "logs" => count(stats.logs),
+            "logs_read_only" => count(stats.logs_read_only),
+            "entries_appended" => count(stats.entries_appended),
+            "groups" => count(stats.groups),
+            "signatures" => count(stats.signatures),
+            "check_mismatches" => count(stats.check_mismatches),
+            "duplicates" => count(stats.duplicates),
+            "clock_steps_back" => count(stats.clock_steps_back),
+            "refused_full" => count(stats.refused_full),
+            "pool_bytes" => count(stats.pool_bytes),
+            "commit_files" => count(stats.commit_files),
+            "segments" => count(stats.segments),
+            "store_stopped" => count(u64::from(stats.stopped.is_some())),
+            "organisations" => count(status.organisations),
+            "accounts" => count(status.accounts),
+            "index_documents" => count(status.index_documents),
+            "index_lag_entries" => count(status.index_lag),
+            "own_events_waiting" => count(status.own_events_waiting),
+            "own_events_lost" => count(status.own_events_lost),
+            _ => None,
+        }
+    });
+    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
+}

@@ -1,0 +1,366 @@
+//! Whole-log verification over the files a log publishes (C2SP tlog-tiles): `checkpoint`, `tile/…`, `tile/entries/…`.
+//!
+//! Every entry is read, its position, number and time checked, hashed, compared with the published leaf hash and folded
+//! into the root, which must be the signed one. Remembered checkpoints must be met on the way. Entries of events hold a
+//! commitment to the event, not the event: bodies are verified where they are read (`query --verify`, `verify log FOLDER`).
+
+use serde::Serialize;
+use tlog::checkpoint::{Checkpoint, SignedCheckpoint};
+use tlog::entry::Entry;
+use tlog::note::VerifierKey;
+use tlog::tile::{self, BundleId, TileId};
+use tlog::{Frontier, Hash, batch};
+
+use super::Verdict;
+
+/// Divergences listed; all are counted.
+const LISTED_MAX: usize = 1_000;
+
+/// Where the files come from.
+pub trait Fetch {
+    /// The bytes at `path` below the log's address.
+    ///
+    /// # Errors
+    /// Why they could not be had, in words.
+    fn fetch(&self, path: &str) -> Result<Vec<u8>, String>;
+}
+
+/// One thing that is not as committed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Divergence {
+    /// Number of the event (index + 1); none for the log as a whole.
+    pub seq: Option<u64>,
+    /// A reason of specs/proofs.md §10.
+    pub reason: &'static str,
+    /// What was found.
+    pub detail: String,
+}
+
+/// What was read and what came of it.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The log's name, as signed.
+    pub origin: String,
+    /// Entries under the checkpoint.
+    pub entries_expected: u64,
+    /// Entries read and checked.
+    pub entries_read: u64,
+    /// Bytes of entries and tiles read.
+    pub bytes_read: u64,
+    /// The signed root.
+    pub root: String,
+    /// First divergences, in order.
+    pub divergences: Vec<Divergence>,
+    /// How many there are.
+    pub divergence_count: u64,
+    /// Why it could not be decided, if so.
+    pub undecided: Option<String>,
+    /// The signed note, for remembering.
+    #[serde(skip)]
+    pub note: String,
+}
+
+impl Report {
+    /// Tainted beats undecided: what was found stays found.
+    pub fn verdict(&self) -> Verdict {
+        if self.divergence_count > 0 {
+            Verdict::Tainted
+        } else if self.undecided.is_some() || self.entries_read != self.entries_expected {
+            Verdict::Undecided
+        } else {
+            Verdict::Verified
+        }
+    }
+
+    fn diverges(&mut self, seq: Option<u64>, reason: &'static str, detail: String) {
+        self.divergence_count += 1;
+        if self.divergences.len() < LISTED_MAX {
+            self.divergences.push(Divergence { seq, reason, detail });
+        }
+    }
+}
+
+/// Verifies the log behind `source` under `keys`, one of which must be the log's. `remembered`: checkpoints of this log that
+/// it must extend. `progress` is told the entries done and expected.
+pub fn verify(
+    source: &dyn Fetch,
+    keys: &[VerifierKey],
+    remembered: &[Checkpoint],
+    progress: &mut dyn FnMut(u64, u64),
+) -> Report {
+    let mut report = Report {
+        origin: String::new(),
+        entries_expected: 0,
+        entries_read: 0,
+        bytes_read: 0,
+        root: String::new(),
+        divergences: Vec::new(),
+        divergence_count: 0,
+        undecided: None,
+        note: String::new(),
+    };
+    let note = match source.fetch("checkpoint").map(String::from_utf8) {
+        Ok(Ok(note)) => note,
+        Ok(Err(_)) => {
+            report.diverges(None, "signature_invalid", "the checkpoint is not UTF-8 text".to_owned());
+            return report;
+        }
+        Err(why) => {
+            report.undecided = Some(format!("no checkpoint: {why}"));
+            return report;
+        }
+    };
+    // The origin is the trusted key's name, never the server's word: presenting another log's data fails here.
+    let opened = keys.iter().map(|key| SignedCheckpoint::open(&note, key.name(), keys)).collect::<Vec<_>>();
+    let Some(signed) = opened.iter().find_map(|o| o.as_ref().ok()) else {
+        let why = opened.iter().find_map(|o| o.as_ref().err()).map_or("no key given".to_owned(), ToString::to_string);
+        report.diverges(None, "signature_invalid", why);
+        return report;
+    };
+    let head = &signed.checkpoint;
+    report.origin.clone_from(&head.origin);
+    report.entries_expected = head.size;
+    report.root = head.root.to_string();
+    report.note = note;
+
+    let mut waiting: Vec<&Checkpoint> = remembered.iter().filter(|c| c.origin == head.origin).collect();
+    waiting.sort_by_key(|c| c.size);
+    if let Some(newest) = waiting.last().filter(|c| c.size > head.size) {
+        let detail = format!("the log shows size {}, but size {} was remembered", head.size, newest.size);
+        report.diverges(None, "rolled_back", detail);
+        waiting.retain(|c| c.size <= head.size);
+    }
+    match walk(source, head, &waiting, &mut report, progress) {
+        Ok(()) => {}
+        Err(why) => report.undecided = Some(why),
+    }
+    report
+}
+
+/// Reads all entries in order. Returns early, with the reason, when something can't be had.
+fn walk(
+    source: &dyn Fetch,
+    head: &Checkpoint,
+    waiting: &[&Checkpoint],
+    report: &mut Report,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(), String> {
+    let mut frontier = Frontier::new();
+    let mut waiting = waiting.iter().peekable();
+    let mut last = Last::default();
+    let mut tile_roots: Vec<Hash> = Vec::new();
+    for index in 0..head.size.div_ceil(tile::WIDTH) {
+        let Some(bundle) = BundleId::at_size(index, head.size) else { break };
+        let bytes = source.fetch(&bundle.to_string())?;
+        report.bytes_read += bytes.len() as u64;
+        let entries = match tile::decode_bundle(&bytes, bundle.width) {
+            Ok(entries) => entries,
+            Err(error) => {
+                let first = index * tile::WIDTH;
+                report.diverges(Some(first + 1), "record_missing", format!("{bundle}: {error}"));
+                return Err(format!("entries from {} on could not be read", first + 1));
+            }
+        };
+        let leaves = batch::leaf_hashes(&entries);
+        let Some(tile) = TileId::at_size(0, index, head.size) else { break };
+        let published = source.fetch(&tile.to_string())?;
+        report.bytes_read += published.len() as u64;
+        let published = tile::decode_hashes(&published, tile.width).map_err(|error| format!("{tile}: {error}"));
+        match &published {
+            Ok(hashes) => {
+                for (i, (leaf, hash)) in leaves.iter().zip(hashes).enumerate() {
+                    if leaf != hash {
+                        let seq = index * tile::WIDTH + i as u64 + 1;
+                        report.diverges(Some(seq), "record_changed", "entry and published leaf hash differ".to_owned());
+                    }
+                }
+            }
+            Err(detail) => report.diverges(Some(index * tile::WIDTH + 1), "tile_changed", detail.clone()),
+        }
+        for (i, (entry, leaf)) in entries.iter().zip(&leaves).enumerate() {
+            let position = index * tile::WIDTH + i as u64;
+            last.check(position, entry, report);
+            frontier.push_with(*leaf, &mut |level, _, hash| {
+                if level == tile::HEIGHT {
+                    tile_roots.push(hash);
+                }
+            });
+            while let Some(remembered) = waiting.next_if(|c| c.size == frontier.size()) {
+                if frontier.root() != remembered.root {
+                    let detail = format!("at size {} the root is not the remembered one", remembered.size);
+                    report.diverges(Some(remembered.size), "forked", detail);
+                }
+            }
+        }
+        report.entries_read += entries.len() as u64;
+        progress(report.entries_read, head.size);
+    }
+    if frontier.root() != head.root {
+        let detail = format!("the entries hash to {}, signed is {}", frontier.root(), head.root);
+        report.diverges(None, "root_mismatch", detail);
+    }
+    check_level_one(source, head, &tile_roots, report)
+}
+
+/// The published tiles of level 1 must hold the roots of the level-0 tiles just recomputed.
+fn check_level_one(source: &dyn Fetch, head: &Checkpoint, roots: &[Hash], report: &mut Report) -> Result<(), String> {
+    for (index, expected) in roots.chunks(tile::WIDTH as usize).enumerate() {
+        let Some(tile) = TileId::at_size(1, index as u64, head.size) else { break };
+        let bytes = source.fetch(&tile.to_string())?;
+        report.bytes_read += bytes.len() as u64;
+        match tile::decode_hashes(&bytes, tile.width) {
+            Ok(hashes) if hashes == expected => {}
+            Ok(_) => report.diverges(None, "tile_changed", format!("{tile} is not made of the tiles below it")),
+            Err(error) => report.diverges(None, "tile_changed", format!("{tile}: {error}")),
+        }
+    }
+    Ok(())
+}
+
+/// What the entry before said, for the rules that span entries.
+#[derive(Default)]
+struct Last {
+    number: Option<u64>,
+    received_at_us: u64,
+}
+
+impl Last {
+    fn check(&mut self, position: u64, bytes: &[u8], report: &mut Report) {
+        let seq = Some(position + 1);
+        let entry = match Entry::decode(bytes) {
+            Ok(entry) => entry,
+            Err(error) => return report.diverges(seq, "record_changed", error.to_string()),
+        };
+        if entry.index != position {
+            report.diverges(seq, "index_mismatch", format!("the entry at {position} says {}", entry.index));
+        }
+        if self.number.is_some_and(|number| entry.number <= number) {
+            report.diverges(seq, "number_not_rising", format!("number {}", entry.number));
+        }
+        if entry.received_at_us < self.received_at_us {
+            report.diverges(seq, "time_backwards", format!("{} after {}", entry.received_at_us, self.received_at_us));
+        }
+        self.number = Some(entry.number);
+        self.received_at_us = self.received_at_us.max(entry.received_at_us);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use tlog::entry::{Kind, Payload};
+    use tlog::note::SignerKey;
+
+    use super::*;
+
+    /// A published log held in memory.
+    struct Files(HashMap<String, Vec<u8>>);
+
+    impl Fetch for Files {
+        fn fetch(&self, path: &str) -> Result<Vec<u8>, String> {
+            self.0.get(path).cloned().ok_or_else(|| format!("{path}: 404"))
+        }
+    }
+
+    const ORIGIN: &str = "audit.example.org/l/aaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+    fn publish(size: u64) -> (Files, VerifierKey) {
+        let mut files = HashMap::new();
+        let entries: Vec<Vec<u8>> = (0..size)
+            .map(|index| {
+                let payload = Payload::Committed { commitment: tlog::commitment(&[index as u8; 16], b"body") };
+                Entry {
+                    kind: Kind::Event,
+                    body_bytes: 4,
+                    index,
+                    number: index + 1,
+                    received_at_us: 1_000 + index,
+                    id: [0; 16],
+                    payload,
+                }
+                .encode()
+            })
+            .collect();
+        let leaves: Vec<Hash> = entries.iter().map(|e| tlog::leaf_hash(e)).collect();
+        let mut frontier = Frontier::new();
+        let mut roots = Vec::new();
+        for leaf in &leaves {
+            frontier.push_with(*leaf, &mut |level, _, hash| {
+                if level == tile::HEIGHT {
+                    roots.push(hash);
+                }
+            });
+        }
+        for (level, hashes) in [(0, &leaves), (1, &roots)] {
+            for (index, chunk) in hashes.chunks(256).enumerate() {
+                let id = TileId { level, index: index as u64, width: chunk.len() as u16 };
+                files.insert(id.to_string(), tile::encode_hashes(chunk));
+            }
+        }
+        for (index, chunk) in entries.chunks(256).enumerate() {
+            let id = BundleId { index: index as u64, width: chunk.len() as u16 };
+            let bytes = tile::encode_bundle(chunk.iter().map(Vec::as_slice)).expect("short entries");
+            files.insert(id.to_string(), bytes);
+        }
+        let key = SignerKey::from_seed(ORIGIN, &[7; 32]).expect("a key");
+        let head = Checkpoint { origin: ORIGIN.to_owned(), size, root: frontier.root() };
+        files.insert("checkpoint".to_owned(), head.sign(&[&key]).expect("signed").note.into_bytes());
+        (Files(files), key.verifier().clone())
+    }
+
+    fn check(files: &Files, key: &VerifierKey, remembered: &[Checkpoint]) -> Report {
+        verify(files, std::slice::from_ref(key), remembered, &mut |_, _| {})
+    }
+
+    #[test]
+    fn an_honest_log_of_any_size_is_verified_whole() {
+        for size in [0, 1, 255, 256, 257, 700] {
+            let (files, key) = publish(size);
+            let report = check(&files, &key, &[]);
+            assert_eq!(report.verdict(), Verdict::Verified, "{report:?}");
+            assert_eq!(report.entries_read, size);
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_in_any_published_file_is_never_verified() {
+        let (files, key) = publish(300);
+        for (path, bytes) in &files.0 {
+            for at in (0..bytes.len()).step_by(bytes.len() / 40 + 1) {
+                let mut changed = Files(files.0.clone());
+                changed.0.get_mut(path).expect("the file")[at] ^= 0x40;
+                let report = check(&changed, &key, &[]);
+                assert_ne!(report.verdict(), Verdict::Verified, "{path} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_changed_entry_is_named() {
+        let (mut files, key) = publish(300);
+        // Entry 4 starts after four times 2 + 80 bytes; its commitment is the last 32 bytes.
+        files.0.get_mut("tile/entries/000").expect("the bundle")[4 * 82 + 2 + 79] ^= 1;
+        let report = check(&files, &key, &[]);
+        assert_eq!(report.divergences[0].seq, Some(5));
+        assert_eq!(report.divergences[0].reason, "record_changed");
+    }
+
+    #[test]
+    fn a_missing_file_leaves_it_undecided() {
+        let (mut files, key) = publish(300);
+        files.0.remove("tile/entries/001.p/44");
+        assert_eq!(check(&files, &key, &[]).verdict(), Verdict::Undecided);
+    }
+
+    #[test]
+    fn another_logs_files_and_another_history_are_refused() {
+        let (files, _) = publish(10);
+        let other = SignerKey::from_seed("audit.example.org/l/bbbbbbbbbbbbbbbbbbbbbbbbbb", &[8; 32]).expect("a key");
+        assert_eq!(check(&files, other.verifier(), &[]).verdict(), Verdict::Tainted);
+        let (files, key) = publish(10);
+        let remembered = |size, root| Checkpoint { origin: ORIGIN.to_owned(), size, root };
+        assert_eq!(check(&files, &key, &[remembered(5, Hash([1; 32]))]).divergences[0].reason, "forked");
+        assert_eq!(check(&files, &key, &[remembered(11, Hash([1; 32]))]).divergences[0].reason, "rolled_back");
+    }
+}
