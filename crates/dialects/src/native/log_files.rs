@@ -1,0 +1,207 @@
+//! The files of a log (`specs/proofs.md` §7): checkpoint, tiles, entry bundles, proofs, keys, state.
+//!
+//! Names and bytes are those of C2SP tlog-tiles, so that any client of that format reads them; our own additions are
+//! `proof`, `extends`, `checkpoint/<size>`, `keys` and `state`.
+
+use axum::extract::{FromRequestParts, RawPathParams, RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{StatusCode, header};
+use service::tlog::extends::Extends;
+use service::tlog::tile::Resource;
+use service::tlog::tlog_proof::TlogProof;
+use service::{Error, OrgId, Principal, Service, Verb};
+
+use super::call::{Bearer, InOrg, blocking, reply};
+use super::parameters::{Known, Parameters};
+use super::problem::{Document, Problem, Result};
+use super::wire::{Head, Key, Keys, Log, State as LogState, time};
+use crate::Context;
+
+const NONE: Known = Known { once: &[], repeated: &[] };
+const SIZE: Known = Known { once: &["size"], repeated: &[] };
+const FROM: Known = Known { once: &["from"], repeated: &[] };
+
+/// Never changes once it is there.
+const IMMUTABLE: &str = "private, max-age=31536000, immutable";
+/// Changes with every append.
+const FRESH: &str = "private, max-age=1";
+
+/// A reader of a log's files: the caller, the organisation that owns the log, the rest of the path.
+pub struct InLog {
+    who: Principal,
+    org: OrgId,
+    rest: String,
+}
+
+impl FromRequestParts<Context> for InLog {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<InLog> {
+        let Bearer(who) = Bearer::from_request_parts(parts, context).await?;
+        let parameters = RawPathParams::from_request_parts(parts, &()).await;
+        let parameters =
+            parameters.map_err(|_| Problem::invalid("the path is not UTF-8 after decoding its escapes"))?;
+        let get =
+            |name| parameters.iter().find(|(other, _)| *other == name).map(|(_, value)| value).unwrap_or_default();
+        let not_found = || Error::not_found("no such log within reach");
+        let log = get("log").parse().map_err(|_| not_found())?;
+        let org = context.service.find_org_by_log(log).ok_or_else(not_found)?;
+        // The owner being out of reach and the log not being there are the same answer.
+        context.service.check(&who, Verb::ReadProofs, org).map_err(|error| match error.kind {
+            service::ErrorKind::NotFound => not_found(),
+            _ => error,
+        })?;
+        Ok(InLog { who, org, rest: get("rest").to_owned() })
+    }
+}
+
+/// The organisation's log: where it is, its key, its head.
+#[utoipa::path(get, path = "/v1/orgs/{org}/log", tag = "proofs",
+    params(("org" = String, Path, description = "id, name or escaped path")),
+    responses((status = 200, body = Log), (status = 403, body = Document)))]
+pub async fn log(State(context): State<Context>, InOrg { who, org }: InOrg) -> Result<Response> {
+    let log = blocking(move || {
+        let service = &context.service;
+        let head = service.head(&who, org)?;
+        Ok(Log {
+            origin: head.origin.clone(),
+            path: format!("/l/{}", service.get_org(&who, org)?.log),
+            vkey: service.vkey(&who, org)?,
+            state: state_of(service, org),
+            head: Head::from(&head),
+            checkpoint: head.checkpoint.to_string(),
+        })
+    });
+    Ok(reply(StatusCode::OK, &log.await?))
+}
+
+/// The newest signed checkpoint.
+#[utoipa::path(get, path = "/l/{log}/checkpoint", tag = "proofs", params(("log" = String, Path)),
+    responses((status = 200, content_type = "text/plain", body = String)))]
+pub async fn checkpoint(State(context): State<Context>, call: InLog, RawQuery(query): RawQuery) -> Result<Response> {
+    Parameters::read(query.as_deref(), &NONE)?;
+    let head = blocking(move || context.service.head(&call.who, call.org)).await?;
+    Ok(text(head.checkpoint.to_string(), FRESH))
+}
+
+/// The checkpoint kept for exactly this size.
+#[utoipa::path(get, path = "/l/{log}/checkpoint/{size}", tag = "proofs",
+    params(("log" = String, Path), ("size" = u64, Path)),
+    responses((status = 200, content_type = "text/plain", body = String), (status = 404, body = Document)))]
+pub async fn checkpoint_at(State(context): State<Context>, call: InLog, RawQuery(query): RawQuery) -> Result<Response> {
+    Parameters::read(query.as_deref(), &NONE)?;
+    let size = decimal(&call.rest)?;
+    let found = blocking(move || context.service.checkpoint_at(&call.who, call.org, size)).await?;
+    let checkpoint = found.ok_or_else(|| Error::not_found(format!("no checkpoint of size {size} was kept")))?;
+    Ok(text(checkpoint.to_string(), IMMUTABLE))
+}
+
+/// A tile of hashes (`tile/<L>/<N>[.p/<W>]`) or a bundle of entries (`tile/entries/<N>[.p/<W>]`).
+#[utoipa::path(get, path = "/l/{log}/tile/{rest}", tag = "proofs",
+    params(("log" = String, Path), ("rest" = String, Path, description = "as in C2SP tlog-tiles; contains slashes")),
+    responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>), (status = 404, body = Document)))]
+pub async fn tile(State(context): State<Context>, call: InLog, RawQuery(query): RawQuery) -> Result<Response> {
+    Parameters::read(query.as_deref(), &NONE)?;
+    let resource: Resource = format!("tile/{}", call.rest)
+        .parse()
+        .map_err(|error: service::tlog::Error| Error::not_found(format!("no such tile: {error}")))?;
+    let bytes = blocking(move || match resource {
+        Resource::Tile(tile) => context.service.tile(&call.who, call.org, tile),
+        Resource::Bundle(bundle) => context.service.bundle(&call.who, call.org, bundle),
+    });
+    let headers = [(header::CONTENT_TYPE, "application/octet-stream"), (header::CACHE_CONTROL, IMMUTABLE)];
+    Ok((headers, bytes.await?).into_response())
+}
+
+/// The proof that the entry at an index is in the log (C2SP tlog-proof), under the newest checkpoint or a kept one.
+#[utoipa::path(get, path = "/l/{log}/proof/{index}", tag = "proofs", params(
+    ("log" = String, Path), ("index" = u64, Path, description = "from 0: `seq` - 1"),
+    ("size" = Option<u64>, Query, description = "size of a kept checkpoint; default: the newest"),
+), responses((status = 200, content_type = "text/plain", body = String), (status = 404, body = Document)))]
+pub async fn proof(State(context): State<Context>, call: InLog, RawQuery(query): RawQuery) -> Result<Response> {
+    let size = Parameters::read(query.as_deref(), &SIZE)?.number("size")?;
+    let index = decimal(&call.rest)?;
+    let proof = blocking(move || {
+        let (size, checkpoint) = kept(&context.service, &call, size)?;
+        if index >= size {
+            return Err(Error::not_found(format!("no entry at index {index} in the log of size {size}")));
+        }
+        let hashes = context.service.prove_inclusion(&call.who, call.org, index, size)?;
+        Ok(TlogProof { extra: None, index, hashes, checkpoint })
+    });
+    Ok(text(proof.await?.to_string(), FRESH))
+}
+
+/// The proof that the newest checkpoint extends an older size (body of C2SP tlog-witness add-checkpoint).
+#[utoipa::path(get, path = "/l/{log}/extends", tag = "proofs", params(
+    ("log" = String, Path), ("from" = u64, Query, description = "the older size"),
+), responses((status = 200, content_type = "text/plain", body = String), (status = 400, body = Document)))]
+pub async fn extends(State(context): State<Context>, call: InLog, RawQuery(query): RawQuery) -> Result<Response> {
+    let from = Parameters::read(query.as_deref(), &FROM)?.number("from")?;
+    let old_size = from.ok_or_else(|| Problem::invalid("parameter from is missing; it is the size you remember"))?;
+    let body = blocking(move || {
+        let head = context.service.head(&call.who, call.org)?;
+        if old_size > head.size {
+            return Err(Error::invalid(format!("the log has {} entries, fewer than {old_size}", head.size)));
+        }
+        let hashes = context.service.prove_consistency(&call.who, call.org, old_size, head.size)?;
+        Ok(Extends { old_size, hashes, checkpoint: head.checkpoint.to_string() })
+    });
+    Ok(text(body.await?.to_string(), FRESH))
+}
+
+/// The keys that sign this log's checkpoints.
+#[utoipa::path(get, path = "/l/{log}/keys", tag = "proofs", params(("log" = String, Path)),
+    responses((status = 200, body = Keys)))]
+pub async fn keys(State(context): State<Context>, call: InLog, RawQuery(query): RawQuery) -> Result<Response> {
+    Parameters::read(query.as_deref(), &NONE)?;
+    let vkey = blocking(move || context.service.vkey(&call.who, call.org)).await?;
+    Ok(reply(StatusCode::OK, &Keys { keys: vec![Key { vkey, first_size: 0, last_size: None }] }))
+}
+
+/// How the log is.
+#[utoipa::path(get, path = "/l/{log}/state", tag = "proofs", params(("log" = String, Path)),
+    responses((status = 200, body = LogState)))]
+pub async fn state(State(context): State<Context>, call: InLog, RawQuery(query): RawQuery) -> Result<Response> {
+    Parameters::read(query.as_deref(), &NONE)?;
+    let state = blocking(move || {
+        let head = context.service.head(&call.who, call.org)?;
+        Ok(LogState {
+            state: state_of(&context.service, call.org),
+            signed_size: head.size,
+            root: head.root.to_hex(),
+            last_recorded_at: head.last_recorded_at.map(time),
+            minimum_index: 0,
+        })
+    });
+    Ok(reply(StatusCode::OK, &state.await?))
+}
+
+/// The checkpoint that a proof is made under: the newest, or the one kept for `size`.
+fn kept(service: &Service, call: &InLog, size: Option<u64>) -> service::Result<(u64, String)> {
+    let head = service.head(&call.who, call.org)?;
+    let Some(size) = size.filter(|size| *size != head.size) else {
+        return Ok((head.size, head.checkpoint.to_string()));
+    };
+    match service.checkpoint_at(&call.who, call.org, size)? {
+        Some(checkpoint) => Ok((size, checkpoint.to_string())),
+        None => Err(Error::not_found(format!("no checkpoint of size {size} was kept"))),
+    }
+}
+
+fn state_of(service: &Service, org: OrgId) -> &'static str {
+    let read_only = service.status().read_only.iter().any(|log| log.org == Some(org));
+    if read_only { "read_only" } else { "open" }
+}
+
+// One spelling for each number, or caches would hold the same thing twice.
+fn decimal(text: &str) -> Result<u64> {
+    let canonical = text == "0" || (!text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit()));
+    let number = text.parse().ok().filter(|_| canonical && !text.is_empty());
+    number.ok_or_else(|| Problem::from(Error::not_found("the last part of the path is not a number in plain digits")))
+}
+
+fn text(body: String, cache: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, cache)], body).into_response()
+}

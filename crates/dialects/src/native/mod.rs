@@ -1,0 +1,99 @@
+//! The native API: `/v1` for people's programs, `/l` for the files of transparency logs. See `/v1/openapi.json`.
+
+mod accounts;
+mod call;
+pub mod events;
+mod log_files;
+pub mod openapi;
+mod organisations;
+mod paging;
+mod parameters;
+pub mod problem;
+mod session;
+mod tokens;
+pub mod wire;
+
+use axum::Router;
+use axum::middleware::from_fn;
+use http::Method;
+use service::Verb;
+use tower_http::compression::CompressionLayer;
+
+use crate::http::path::is_under;
+use crate::http::route::Needs;
+use crate::{Context, Dialect};
+
+/// The dialect, for the table.
+pub const DIALECT: Dialect = Dialect { name: "native", routes: ROUTES, owns, mount, too_late: problem::too_late };
+
+routes! {
+    /// Log in with name and password.
+    POST "/v1/login" => session::login, Needs::Nothing;
+    /// End the token in use.
+    POST "/v1/logout" => session::logout, Needs::Credential;
+    /// Who calls, and what the token may do.
+    GET "/v1/me" => session::me, Needs::Verb(Verb::OwnProfile);
+    /// Change one's own password.
+    POST "/v1/me/password" => session::change_password, Needs::Verb(Verb::OwnProfile);
+    /// List the organisations within reach.
+    GET "/v1/orgs" => organisations::list, Needs::Verb(Verb::ReadOrganisations);
+    /// Make an organisation.
+    POST "/v1/orgs" => organisations::create, Needs::Verb(Verb::ManageOrganisations);
+    /// Look at an organisation.
+    GET "/v1/orgs/{org}" => organisations::show, Needs::Verb(Verb::ReadOrganisations);
+    /// Rename an organisation.
+    PATCH "/v1/orgs/{org}" => organisations::rename, Needs::Verb(Verb::ManageOrganisations);
+    /// List accounts.
+    GET "/v1/orgs/{org}/accounts" => accounts::list, Needs::Verb(Verb::ManageAccounts);
+    /// Make an account.
+    POST "/v1/orgs/{org}/accounts" => accounts::create, Needs::Verb(Verb::ManageAccounts);
+    /// Look at an account.
+    GET "/v1/accounts/{id}" => accounts::show, Needs::Verb(Verb::ManageAccounts);
+    /// Change an account.
+    PATCH "/v1/accounts/{id}" => accounts::change, Needs::Verb(Verb::ManageAccounts);
+    /// List tokens.
+    GET "/v1/orgs/{org}/tokens" => tokens::list, Needs::Verb(Verb::ManageTokens);
+    /// Issue a token.
+    POST "/v1/orgs/{org}/tokens" => tokens::issue, Needs::Verb(Verb::ManageTokens);
+    /// Revoke a token.
+    DELETE "/v1/tokens/{id}" => tokens::revoke, Needs::Verb(Verb::OwnProfile);
+    /// Hand events in.
+    POST "/v1/orgs/{org}/events" => events::ingest::ingest, Needs::Verb(Verb::IngestEvents);
+    /// Read a page of events.
+    GET "/v1/orgs/{org}/events" => events::list::list, Needs::Verb(Verb::ReadEvents);
+    /// Follow events as they come.
+    GET "/v1/orgs/{org}/events/follow" => events::follow::follow, Needs::Verb(Verb::ReadEvents);
+    /// Read one event.
+    GET "/v1/orgs/{org}/events/{seq}" => events::list::show, Needs::Verb(Verb::ReadEvents);
+    /// Look at an organisation's log.
+    GET "/v1/orgs/{org}/log" => log_files::log, Needs::Verb(Verb::ReadProofs);
+    /// The newest checkpoint of a log.
+    GET "/l/{log}/checkpoint" => log_files::checkpoint, Needs::Verb(Verb::ReadProofs);
+    /// A kept checkpoint of a log.
+    GET "/l/{log}/checkpoint/{rest}" => log_files::checkpoint_at, Needs::Verb(Verb::ReadProofs);
+    /// A tile or entry bundle of a log.
+    GET "/l/{log}/tile/{*rest}" => log_files::tile, Needs::Verb(Verb::ReadProofs);
+    /// An inclusion proof.
+    GET "/l/{log}/proof/{rest}" => log_files::proof, Needs::Verb(Verb::ReadProofs);
+    /// A consistency proof.
+    GET "/l/{log}/extends" => log_files::extends, Needs::Verb(Verb::ReadProofs);
+    /// The keys of a log.
+    GET "/l/{log}/keys" => log_files::keys, Needs::Verb(Verb::ReadProofs);
+    /// The state of a log.
+    GET "/l/{log}/state" => log_files::state, Needs::Verb(Verb::ReadProofs);
+    /// This API, described.
+    GET "/v1/openapi.json" => openapi::document, Needs::Nothing;
+}
+
+fn owns(_: &Method, path: &str) -> bool {
+    is_under(path, "/v1") || is_under(path, "/l")
+}
+
+fn mount(context: Context) -> Router {
+    mounted(Router::new(), str::to_owned)
+        .fallback(problem::unknown_path)
+        .method_not_allowed_fallback(problem::wrong_method)
+        .layer(from_fn(problem::rendered))
+        .layer(CompressionLayer::new())
+        .with_state(context)
+}

@@ -1,0 +1,53 @@
+//! The OpenAPI 3.1 document, made from the handlers' own annotations.
+
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use super::{accounts, events, log_files, organisations, session, tokens};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Counterfoil",
+        description = "One tamper-evident audit trail. Errors are problem documents (RFC 9457); every answer carries X-Request-Id.",
+    ),
+    paths(
+        session::login, session::logout, session::me, session::change_password,
+        organisations::list, organisations::create, organisations::show, organisations::rename,
+        accounts::list, accounts::create, accounts::show, accounts::change,
+        tokens::list, tokens::issue, tokens::revoke,
+        events::ingest::ingest, events::list::list, events::list::show, events::follow::follow,
+        log_files::log, log_files::checkpoint, log_files::checkpoint_at, log_files::tile, log_files::proof,
+        log_files::extends, log_files::keys, log_files::state,
+        document,
+    ),
+    components(schemas(super::problem::Document)),
+    modifiers(&Bearer),
+    security(("bearer" = [])),
+)]
+struct Api;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        api.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
+}
+
+/// The document as pretty JSON with a line feed at its end, the same at every call.
+pub fn text() -> String {
+    let mut text = Api::openapi().to_pretty_json().expect("the document has string keys only");
+    text.push('\n');
+    text
+}
+
+/// This document.
+#[utoipa::path(get, path = "/v1/openapi.json", tag = "session", security(()),
+    responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json", body = Object)))]
+pub async fn document() -> Response {
+    (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], text()).into_response()
+}

@@ -1,0 +1,38 @@
+//! Our events in their rows.
+
+use service::{Event, Surface};
+
+use super::time;
+use super::wire::Row;
+
+/// A bare JSON array of rows, in the order of `events`.
+///
+/// Every event handed in is one that this surface shows. One whose content cannot be read any more (erased, or damaged
+/// since it was indexed) keeps its row, with the time it was received: a page must not get shorter in silence.
+pub fn rows(events: &[Event]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(16 + events.len() * 128);
+    out.push(b'[');
+    for (at, event) in events.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        row(event, &mut out);
+    }
+    out.push(b']');
+    out
+}
+
+fn row(event: &Event, out: &mut Vec<u8>) {
+    let fields = event.fields().ok();
+    let kind = fields.as_ref().and_then(|fields| Surface::UserEvents.type_of(fields));
+    let actor = fields.as_ref().and_then(|fields| fields.actor.as_ref()?.label());
+    let source = fields.as_ref().and_then(|fields| fields.source.as_ref()?.label());
+    let occurred_at = fields.as_ref().and_then(|fields| fields.occurred_at_time());
+    let row = Row {
+        kind: kind.as_deref().unwrap_or("UNREADABLE"),
+        user_name: actor,
+        source: source.unwrap_or_default(),
+        time: &time::text(occurred_at.unwrap_or_else(|| event.recorded_at())),
+    };
+    serde_json::to_writer(out, &row).expect("writing strings to memory cannot fail");
+}
