@@ -15,8 +15,10 @@ use crate::Hash;
 use crate::hash::{COMMITMENT_PREFIX, LEAF_PREFIX, NODE_PREFIX};
 use crate::{hash, plain};
 
-/// Messages staged on the stack at a time; a multiple of every backend's lane count.
-const GROUP: usize = 64;
+/// Messages of one length staged on the stack at a time: a multiple of every backend's lane count.
+const EQUAL_GROUP: usize = 64;
+/// Messages of any length staged at a time (about 30 KB): enough of them to find sets of equal length.
+const MIXED_GROUP: usize = 256;
 
 /// One way to hash a batch. Exposed so that tests and benchmarks can name each; everybody else calls the free functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,41 +80,41 @@ impl Backend {
     pub fn commitments_into(self, items: &[(&[u8; 16], &[u8])], out: &mut [Hash]) {
         assert_eq!(items.len(), out.len(), "one hash per item");
         // Prefix and salt are staged together, so that the body can be read where it lies.
-        let mut heads = [[0u8; 17]; GROUP];
-        for (items, out) in items.chunks(GROUP).zip(out.chunks_mut(GROUP)) {
+        let mut heads = [[0u8; 17]; MIXED_GROUP];
+        for (items, out) in items.chunks(MIXED_GROUP).zip(out.chunks_mut(MIXED_GROUP)) {
             for ((salt, _), head) in items.iter().zip(&mut heads) {
                 head[0] = COMMITMENT_PREFIX;
                 head[1..].copy_from_slice(*salt);
             }
-            let mut messages = [Message::new(&[]); GROUP];
+            let mut messages = [Message::new(&[]); MIXED_GROUP];
             for (((_, body), head), message) in items.iter().zip(&heads).zip(&mut messages) {
                 *message = Message::prefixed(head, body);
             }
-            self.hash_group(&mut messages[..items.len()], out);
+            self.hash_group::<MIXED_GROUP>(&messages[..items.len()], out);
         }
     }
 
     /// As [`leaf_hashes_into`], by this backend.
     pub fn leaf_hashes_into(self, entries: &[&[u8]], out: &mut [Hash]) {
         assert_eq!(entries.len(), out.len(), "one hash per entry");
-        for (entries, out) in entries.chunks(GROUP).zip(out.chunks_mut(GROUP)) {
-            let mut messages = [Message::new(&[]); GROUP];
+        for (entries, out) in entries.chunks(MIXED_GROUP).zip(out.chunks_mut(MIXED_GROUP)) {
+            let mut messages = [Message::new(&[]); MIXED_GROUP];
             for (entry, message) in entries.iter().zip(&mut messages) {
                 *message = Message::prefixed(&[LEAF_PREFIX], entry);
             }
-            self.hash_group(&mut messages[..entries.len()], out);
+            self.hash_group::<MIXED_GROUP>(&messages[..entries.len()], out);
         }
     }
 
     /// As [`fixed_leaf_hashes_into`], by this backend.
     pub fn fixed_leaf_hashes_into(self, entries: &[u8], entry_bytes: usize, out: &mut [Hash]) {
         assert_eq!(entries.len(), entry_bytes * out.len(), "one hash per entry");
-        for (entries, out) in entries.chunks(GROUP * entry_bytes).zip(out.chunks_mut(GROUP)) {
-            let mut messages = [Message::new(&[]); GROUP];
+        for (entries, out) in entries.chunks(EQUAL_GROUP * entry_bytes).zip(out.chunks_mut(EQUAL_GROUP)) {
+            let mut messages = [Message::new(&[]); EQUAL_GROUP];
             for (entry, message) in entries.chunks_exact(entry_bytes).zip(&mut messages) {
                 *message = Message::prefixed(&[LEAF_PREFIX], entry);
             }
-            self.hash_group(&mut messages[..out.len()], out);
+            self.hash_group::<EQUAL_GROUP>(&messages[..out.len()], out);
         }
     }
 
@@ -121,19 +123,19 @@ impl Backend {
         let (pairs, rest) = children.as_chunks::<2>();
         assert!(rest.is_empty(), "nodes have two children");
         assert_eq!(pairs.len(), out.len(), "one hash per pair");
-        for (pairs, out) in pairs.chunks(GROUP).zip(out.chunks_mut(GROUP)) {
-            let mut messages = [Message::new(&[]); GROUP];
+        for (pairs, out) in pairs.chunks(EQUAL_GROUP).zip(out.chunks_mut(EQUAL_GROUP)) {
+            let mut messages = [Message::new(&[]); EQUAL_GROUP];
             for ([left, right], message) in pairs.iter().zip(&mut messages) {
                 *message = Message::pair(&[NODE_PREFIX], &left.0, &right.0);
             }
-            self.hash_group(&mut messages[..pairs.len()], out);
+            self.hash_group::<EQUAL_GROUP>(&messages[..pairs.len()], out);
         }
     }
 
-    /// Hashes one group of at most [`GROUP`] messages; may reorder `messages`, not `out`.
-    fn hash_group(self, messages: &mut [Message<'_>], out: &mut [Hash]) {
+    /// Hashes one group of at most `GROUP` messages.
+    fn hash_group<const GROUP: usize>(self, messages: &[Message<'_>], out: &mut [Hash]) {
         match self {
-            Backend::SideBySide => side_by_side(messages, out),
+            Backend::SideBySide => side_by_side::<GROUP>(messages, out),
             Backend::Assembler => {
                 for (message, out) in messages.iter().zip(out) {
                     *out = hash::sha256(&[message.prefix, message.body, message.tail]);
@@ -148,13 +150,50 @@ impl Backend {
     }
 }
 
-fn side_by_side(messages: &[Message<'_>], out: &mut [Hash]) {
+/// Hashes a group in sets of as many messages as the CPU takes side by side.
+///
+/// A set is fast only if all of it ends together: lanes idle until the longest message is done, and the SHA instructions
+/// take unequal messages one by one. So messages of different lengths are sorted into sets of equal ones, with what does not
+/// fill a set at the end, and the hashes are put back where they belong.
+fn side_by_side<const GROUP: usize>(messages: &[Message<'_>], out: &mut [Hash]) {
     let mut digests = [[0u8; 32]; GROUP];
     let digests = &mut digests[..messages.len()];
-    tape_sha256::hash_messages(messages, digests);
-    for (digest, out) in digests.iter().zip(out) {
-        *out = Hash(*digest);
+    if messages.windows(2).all(|pair| blocks(&pair[0]) == blocks(&pair[1])) {
+        tape_sha256::hash_messages(messages, digests);
+        for (digest, out) in digests.iter().zip(out) {
+            *out = Hash(*digest);
+        }
+        return;
     }
+
+    let mut by_length: [usize; GROUP] = std::array::from_fn(|i| i);
+    let by_length = &mut by_length[..messages.len()];
+    by_length.sort_unstable_by_key(|i| blocks(&messages[*i]));
+    let mut order = [0; GROUP];
+    let (mut full, mut rest) = (0, messages.len());
+    let width = tape_sha256::lane_width();
+    for equal in by_length.chunk_by(|a, b| blocks(&messages[*a]) == blocks(&messages[*b])) {
+        let (sets, left_over) = equal.split_at(equal.len() / width * width);
+        order[full..full + sets.len()].copy_from_slice(sets);
+        full += sets.len();
+        rest -= left_over.len();
+        order[rest..rest + left_over.len()].copy_from_slice(left_over);
+    }
+    let order = &order[..messages.len()];
+
+    let mut sorted = [Message::new(&[]); GROUP];
+    for (i, message) in order.iter().zip(&mut sorted) {
+        *message = messages[*i];
+    }
+    tape_sha256::hash_messages(&sorted[..messages.len()], digests);
+    for (i, digest) in order.iter().zip(digests) {
+        out[*i] = Hash(*digest);
+    }
+}
+
+/// Blocks of 64 bytes that SHA-256 works through, with its nine bytes of padding at least.
+fn blocks(message: &Message<'_>) -> usize {
+    (message.prefix.len() + message.body.len() + message.tail.len() + 9).div_ceil(64)
 }
 
 /// The first candidate for which `passes` holds; the plain one needs no test, it is what the others are tested against.
@@ -268,10 +307,10 @@ pub fn reduce(hashes: &[Hash]) -> Hash {
 impl Backend {
     /// Replaces the first half of `hashes` by the parents of all of them; the second half is left as garbage.
     fn halve_in_place(self, hashes: &mut [Hash]) {
-        let mut parents = [Hash::default(); GROUP];
+        let mut parents = [Hash::default(); EQUAL_GROUP];
         let mut done = 0;
         while done < hashes.len() {
-            let children = (hashes.len() - done).min(2 * GROUP);
+            let children = (hashes.len() - done).min(2 * EQUAL_GROUP);
             let parents = &mut parents[..children / 2];
             self.node_hashes_into(&hashes[done..done + children], parents);
             hashes[done / 2..done / 2 + parents.len()].copy_from_slice(parents);
