@@ -21,6 +21,9 @@ use sha2::{Digest, Sha256, Sha384, Sha512};
 
 const ROUNDS: usize = 5;
 
+/// Seals a share of the records.
+type Contender<'a> = &'a (dyn Fn(&[Vec<u8>]) + Sync);
+
 fn main() {
     let mut arguments = std::env::args().skip(1).map(|argument| argument.parse().expect("arguments are numbers"));
     let records: usize = arguments.next().unwrap_or(4_000);
@@ -31,7 +34,7 @@ fn main() {
     for scheme in [Scheme::Legacy, Scheme::Standard] {
         let public = key(scheme);
         let peer = peer();
-        let contenders: [(&str, &(dyn Fn(&[Vec<u8>]) + Sync)); 3] = [
+        let contenders: [(&str, Contender); 3] = [
             ("bare, one at a time", &|batch| {
                 batch.iter().for_each(|plaintext| drop(black_box(bare(scheme, &peer, plaintext))))
             }),

@@ -197,7 +197,7 @@ pub(crate) fn open(sealed: &[u8], scalar: &NonZeroScalar) -> Result<Vec<u8>, Ope
         };
         return Err(OpenError::Malformed { scheme, what: "it does not start with a point of P-256", hint });
     };
-    let keys = Keys::derive(&ephemeral, &*ephemeral.shared_x(scalar));
+    let keys = Keys::derive(&ephemeral, &ephemeral.shared_x(scalar));
     if !bool::from(keys.tag(ciphertext).ct_eq(tag)) {
         return Err(OpenError::WrongKeyOrAltered);
     }
