@@ -138,6 +138,36 @@ impl Error {
     }
 }
 
+impl From<log::Error> for Error {
+    fn from(error: log::Error) -> Error {
+        /// After this long a full pool or a stuck store may be worth another try.
+        const RETRY_AFTER_S: u64 = 1;
+        match &error {
+            log::Error::NotFound(_) => Error::new(ErrorKind::NotFound, "no such entry"),
+            log::Error::Conflict(_) => Error::new(ErrorKind::Conflict, "the log exists already"),
+            log::Error::Invalid(what) => Error::internal(what.to_string()),
+            log::Error::TooLarge { .. } => Error::new(ErrorKind::TooLarge, error.to_string()),
+            log::Error::Full(_) => Error::overloaded("too much waits to be written", RETRY_AFTER_S),
+            log::Error::Unavailable(what) => {
+                Error::new(ErrorKind::Unavailable, "the log could not be written or read").with_detail(what.to_string())
+            }
+            log::Error::ReadOnly { reason, detail } => {
+                let message = format!("this log takes no more entries ({reason})");
+                Error::new(ErrorKind::Corrupt, message).with_detail(detail.to_string())
+            }
+            log::Error::Corrupt(what) => Error::corrupt("stored data is not what was written", what.to_string()),
+        }
+        .with_source(error)
+    }
+}
+
+impl From<search::Error> for Error {
+    fn from(error: search::Error) -> Error {
+        Error::new(ErrorKind::Unavailable, "the search index cannot be read; ask for it to be rebuilt")
+            .with_source(error)
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

@@ -1,17 +1,19 @@
 //! Events in: validated, limited, deduplicated, appended; a receipt for each.
 
 use jiff::Timestamp;
+use log::NewEntry;
 
-use crate::access::Principal;
+use crate::access::{Principal, Verb};
+use crate::encoding::Prefix;
 use crate::error::{Error, Result};
-use crate::model::{Invalid, NewEvent, OrgId};
+use crate::model::{Invalid, NewEvent, OrgId, RecordedBy, time};
 use crate::service::Service;
 
 /// Most events of one call.
 pub const BATCH_EVENTS_MAX: usize = 10_000;
 
-/// Most bytes of event JSON of one call.
-pub const BATCH_BYTES_MAX: usize = 32 << 20;
+/// Most bytes of event JSON of one call. With what we add to each event the batch stays within one append of the log.
+pub const BATCH_BYTES_MAX: usize = 30 << 20;
 
 /// How a batch is taken.
 #[derive(Clone, Copy, Debug, Default)]
@@ -70,10 +72,56 @@ impl Service {
         &self,
         who: &Principal,
         org: OrgId,
-        items: Vec<Result<NewEvent, Invalid>>,
+        items: Vec<std::result::Result<NewEvent, Invalid>>,
         options: IngestOptions,
     ) -> Result<Vec<ItemResult>> {
-        let _ = (who, org, items, options, None::<Error>);
-        todo!()
+        self.allow(who, Verb::IngestEvents, org)?;
+        if items.len() > BATCH_EVENTS_MAX {
+            return Err(Error::too_large(format!(
+                "the batch has more than {BATCH_EVENTS_MAX} events; send fewer at a time"
+            )));
+        }
+        let bytes: usize = items.iter().flatten().map(|event| event.json().len()).sum();
+        if bytes > BATCH_BYTES_MAX {
+            return Err(Error::too_large(format!(
+                "the batch is longer than {BATCH_BYTES_MAX} bytes; send less at a time"
+            )));
+        }
+        if options.atomic && items.iter().any(|item| item.is_err()) {
+            let refused =
+                items.into_iter().map(|item| Err(item.map_or_else(ItemError::Invalid, |_| ItemError::NotTaken)));
+            return Ok(refused.collect());
+        }
+        let by = RecordedBy {
+            account: Some(who.account),
+            via: who.caller.dialect.to_owned(),
+            from: who.caller.address.map(|address| address.to_string()),
+        };
+        let prefix = Prefix::new(&by);
+        let entries: Vec<NewEntry> =
+            items.iter().flatten().map(|event| NewEntry::event(event.id_bytes(), prefix.body(event.json()))).collect();
+        let log = self.log_of(org)?;
+        let appended = match entries.is_empty() {
+            true => Vec::new(),
+            false => self.logs().append(log, entries).await?,
+        };
+        let origin = self.logs().origin(&log);
+        let mut appended = appended.into_iter();
+        let receipts = items.into_iter().map(|item| {
+            let event = item.map_err(ItemError::Invalid)?;
+            let place = appended.next().expect("the log answers with one place for each entry");
+            Ok(Receipt {
+                org,
+                origin: origin.clone(),
+                index: place.index,
+                number: place.number,
+                leaf_hash: place.leaf,
+                received_at: time::from_micros(place.received_at_us),
+                id: event.id().map(str::to_owned),
+                duplicate: place.duplicate,
+                tree_size: place.tree_size,
+            })
+        });
+        Ok(receipts.collect())
     }
 }

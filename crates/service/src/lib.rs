@@ -36,6 +36,7 @@ mod error;
 mod folder;
 pub mod follow;
 pub mod ingest;
+mod lockout;
 mod login;
 pub mod model;
 mod organisations;

@@ -1,18 +1,55 @@
 //! The service itself: what it is made of, how it starts and stops.
 
+use std::collections::HashMap;
+use std::fs;
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use log::{Clock, Entropy, LogId, Logs};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use zeroize::Zeroizing;
+
+use crate::access::{Caller, Principal};
 use crate::config::Config;
-use crate::error::Result;
-use crate::folder::Instance;
+use crate::control::{Control, snapshot_path};
+use crate::error::{Error, ErrorKind, Result};
+use crate::folder::{Folder, Instance, index_path};
+use crate::lockout::Lockouts;
+use crate::model::{AccountId, EventDraft, OrgId, TokenId, time};
+use crate::organisations::no_org;
+use crate::own_events::OwnEvents;
+use crate::passwords::Passwords;
+use crate::projection::Projections;
+use crate::secrets;
 
 /// The only door to the trail. Cheap to clone; all clones are one service.
 #[derive(Clone)]
 pub struct Service {
-    pub(crate) inner: Arc<Inner>,
+    inner: Arc<Inner>,
 }
 
-pub(crate) struct Inner {}
+struct Inner {
+    instance: Instance,
+    seed: Zeroizing<[u8; 32]>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    logs: Logs,
+    control: Arc<Control>,
+    passwords: Arc<Passwords>,
+    lockouts: Mutex<Lockouts>,
+    own: Arc<OwnEvents>,
+    /// Addresses from which each token was used since the start.
+    addresses: Mutex<HashMap<TokenId, Vec<IpAddr>>>,
+    projections: Projections,
+    stop: watch::Sender<bool>,
+    own_writer: Mutex<Option<JoinHandle<()>>>,
+    /// The data folder is ours for as long as this lives; declared last, so that everything else is gone before it is
+    /// released.
+    _lock: fs::File,
+}
 
 /// What a rebuild did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,35 +67,220 @@ impl Service {
     /// `NotFound`: no data folder there. `Conflict`: another process holds it, or it is half made. `Invalid`: a format this
     /// program does not know. `Corrupt`: the control log does not read; single damaged logs do not stop the others.
     pub fn open(config: Config) -> Result<Service> {
-        let _ = config;
-        todo!()
+        let folder = Folder::open(&config.data)?;
+        let logs = folder.open_logs(&config)?;
+        let control = Arc::new(Control::open(logs.clone(), folder.control_log, folder.snapshots(&config.data))?);
+        if control.state().orgs().is_empty() {
+            return Err(Error::corrupt("the control log cannot be trusted", "it has no organisation"));
+        }
+        create_missing_logs(&logs, &control)?;
+        let own = Arc::new(OwnEvents::new(logs.clone(), Arc::clone(&config.clock)));
+        let projections =
+            Projections::open(&index_path(&config.data), config.index, logs.clone(), Arc::clone(&control))?;
+        let (stop, stopped) = watch::channel(false);
+        let service = Service {
+            inner: Arc::new(Inner {
+                instance: folder.instance,
+                seed: folder.seed,
+                passwords: Arc::new(Passwords::new(config.passwords, Arc::clone(&config.entropy))?),
+                lockouts: Mutex::new(Lockouts::new(config.lockout)),
+                clock: config.clock,
+                entropy: config.entropy,
+                logs,
+                control,
+                own: Arc::clone(&own),
+                addresses: Mutex::default(),
+                projections,
+                stop,
+                own_writer: Mutex::new(None),
+                _lock: folder.lock,
+            }),
+        };
+        // The writer must not keep the service alive: it holds a weak handle, and ends with it.
+        let weak = Arc::downgrade(&service.inner);
+        let tick = move || {
+            if let Some(inner) = weak.upgrade() {
+                Service { inner }.expire_locks();
+            }
+        };
+        *service.inner.own_writer.lock() = Some(tokio::spawn(own.run(stopped, tick)));
+        Ok(service)
     }
 
     /// Stops: what was acknowledged stays, own events that wait are appended, the index and the snapshot are written.
+    /// Clones that are left answer `Unavailable`.
     pub async fn shutdown(self) {
-        todo!()
+        self.inner.stop.send_replace(true);
+        let writer = self.inner.own_writer.lock().take();
+        if let Some(writer) = writer
+            && let Err(error) = writer.await
+        {
+            tracing::error!(%error, "the writer of own events stopped badly");
+        }
+        let inner = Arc::clone(&self.inner);
+        let stopped = tokio::task::spawn_blocking(move || {
+            inner.projections.stop();
+            inner.control.write_snapshot();
+            inner.logs.clone().shutdown();
+        });
+        if let Err(error) = stopped.await {
+            tracing::error!(%error, "the service stopped badly");
+        }
     }
 
     /// Throws the index and the snapshot away and makes them again from the logs. Blocks, for minutes perhaps; calls
     /// `progress` with entries done and entries in all. Nobody else may hold the folder.
     pub fn rebuild(config: Config, progress: &mut dyn FnMut(u64, u64)) -> Result<Rebuilt> {
-        let _ = (config, progress);
-        todo!()
+        let folder = Folder::open(&config.data)?;
+        for path in [index_path(&config.data), snapshot_path(&config.data)] {
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            match removed {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    let message = format!("cannot remove {}", path.display());
+                    return Err(Error::new(ErrorKind::Unavailable, message).with_source(e));
+                }
+                _ => {}
+            }
+        }
+        let logs = folder.open_logs(&config)?;
+        let control = Arc::new(Control::open(logs.clone(), folder.control_log, folder.snapshots(&config.data))?);
+        create_missing_logs(&logs, &control)?;
+        let projections =
+            Projections::open(&index_path(&config.data), config.index, logs.clone(), Arc::clone(&control))?;
+        let rebuilt = projections.catch_up_blocking(progress);
+        projections.stop();
+        control.write_snapshot();
+        logs.shutdown();
+        rebuilt
+    }
+
+    /// Waits until what was recorded before the call is durable and indexed: own events too. For tools and tests; no read
+    /// needs it.
+    pub async fn settle(&self) {
+        self.inner.own.settle().await;
+        self.inner.projections.settle().await;
     }
 
     /// What does not change about the data folder.
     pub fn instance(&self) -> &Instance {
-        todo!()
+        &self.inner.instance
     }
 
     /// A secret of this data folder for one purpose: the same label gives the same 32 bytes for life. For keys of dialects.
     pub fn derive_secret(&self, label: &str) -> [u8; 32] {
-        let _ = (label, &self.inner);
-        todo!()
+        secrets::derive(&self.inner.seed, &format!("dialect {label}"))
     }
 
     /// The time now, by the configured clock.
-    pub fn now(&self) -> jiff::Timestamp {
-        todo!()
+    pub fn now(&self) -> Timestamp {
+        time::from_micros(self.now_us())
     }
+}
+
+/// What the modules of this crate share.
+impl Service {
+    pub(crate) fn now_us(&self) -> u64 {
+        self.inner.clock.now_us()
+    }
+
+    pub(crate) fn entropy(&self) -> &dyn Entropy {
+        &*self.inner.entropy
+    }
+
+    /// The 128 bits of a new id.
+    pub(crate) fn random(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        self.inner.entropy.fill(&mut bytes);
+        bytes
+    }
+
+    pub(crate) fn logs(&self) -> &Logs {
+        &self.inner.logs
+    }
+
+    pub(crate) fn control(&self) -> &Arc<Control> {
+        &self.inner.control
+    }
+
+    pub(crate) fn passwords(&self) -> &Arc<Passwords> {
+        &self.inner.passwords
+    }
+
+    pub(crate) fn lockouts(&self) -> &Mutex<Lockouts> {
+        &self.inner.lockouts
+    }
+
+    pub(crate) fn own(&self) -> &OwnEvents {
+        &self.inner.own
+    }
+
+    pub(crate) fn addresses(&self) -> &Mutex<HashMap<TokenId, Vec<IpAddr>>> {
+        &self.inner.addresses
+    }
+
+    pub(crate) fn projections(&self) -> &Projections {
+        &self.inner.projections
+    }
+
+    /// Turns true when the service shuts down.
+    pub(crate) fn stopped(&self) -> watch::Receiver<bool> {
+        self.inner.stop.subscribe()
+    }
+
+    /// The log of an organisation.
+    pub(crate) fn log_of(&self, org: OrgId) -> Result<LogId> {
+        self.control().state().org(org).map(|org| org.log).ok_or_else(no_org)
+    }
+
+    /// Opens a new log, on a thread that may block.
+    pub(crate) async fn create_log(&self, log: LogId) -> Result<()> {
+        let logs = self.logs().clone();
+        let created = tokio::task::spawn_blocking(move || logs.create(log)).await;
+        created.map_err(|e| Error::internal("a log was not opened").with_source(e))??;
+        Ok(())
+    }
+
+    /// Records an administrative change that is durable already.
+    pub(crate) async fn record_now(&self, who: &Principal, org: OrgId, draft: &EventDraft) {
+        match self.log_of(org) {
+            Ok(log) => self.own().now_or_count(log, Some(who.account), who.caller.address, draft).await,
+            Err(error) => tracing::error!(%error, %org, "an own event has no log"),
+        }
+    }
+
+    /// Queues an own event.
+    pub(crate) fn record_soon(&self, org: OrgId, account: Option<AccountId>, caller: &Caller, draft: &EventDraft) {
+        match self.log_of(org) {
+            Ok(log) => self.own().soon(log, account, caller.address, draft),
+            Err(error) => tracing::error!(%error, %org, "an own event has no log"),
+        }
+    }
+
+    /// Counts a refusal.
+    pub(crate) fn note_refusal(&self, org: OrgId, account: Option<AccountId>, caller: &Caller, reason: &str) {
+        match self.log_of(org) {
+            Ok(log) => self.own().refused(log, account, caller, reason),
+            Err(error) => tracing::error!(%error, %org, "a refusal has no log"),
+        }
+    }
+
+    fn expire_locks(&self) {
+        let changes = self.lockouts().lock().expire(self.now_us());
+        if !changes.is_empty() {
+            self.record_lock_changes(self.default_org(), changes);
+        }
+    }
+}
+
+/// An organisation's record is durable before its log is opened; a crash between the two is made up for here.
+fn create_missing_logs(logs: &Logs, control: &Control) -> Result<()> {
+    let known = logs.ids();
+    for org in control.state().orgs() {
+        // `ids` is in order.
+        if known.binary_search(&org.log).is_err() {
+            tracing::info!(org = %org.id, log = %org.log, "opening the log of an organisation whose making was interrupted");
+            logs.create(org.log)?;
+        }
+    }
+    Ok(())
 }

@@ -1,0 +1,396 @@
+//! What the control log adds up to: a pure fold over its records.
+
+use std::collections::{BTreeSet, HashMap};
+
+use log::LogId;
+use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
+
+use super::record::Record;
+use crate::access::{Role, Scope};
+use crate::model::{AccountId, OrgId, TokenId};
+use crate::secrets::SecretHash;
+
+/// How long an ended token stays known, so that its use is answered "expired" and not "unknown": a day.
+pub const ENDED_TOKENS_KEPT_US: u64 = 24 * 3600 * 1_000_000;
+
+/// An organisation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Org {
+    pub id: OrgId,
+    pub parent: Option<OrgId>,
+    /// In Unicode NFC.
+    pub name: String,
+    pub slug: String,
+    #[serde(with = "as_text")]
+    pub log: LogId,
+    pub created_at_us: u64,
+}
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Account {
+    pub id: AccountId,
+    pub org: OrgId,
+    /// Trimmed and lower-cased.
+    pub name: String,
+    pub display_name: String,
+    /// Ascending, each once.
+    pub roles: Vec<Role>,
+    pub disabled: bool,
+    pub password: Option<String>,
+    pub created_at_us: u64,
+}
+
+/// A token.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Token {
+    pub id: TokenId,
+    pub account: AccountId,
+    pub org: Option<OrgId>,
+    pub name: String,
+    /// Ascending, each once.
+    pub scopes: Vec<Scope>,
+    #[serde(with = "hex::serde")]
+    pub hash: SecretHash,
+    /// Number of its record in the control log: the order of issue.
+    pub number: u64,
+    pub issued_at_us: u64,
+    pub expires_at_us: Option<u64>,
+    pub revoked_at_us: Option<u64>,
+    pub from_login: bool,
+}
+
+impl Token {
+    /// When it stopped or will stop working.
+    fn ends_at_us(&self) -> Option<u64> {
+        match (self.expires_at_us, self.revoked_at_us) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+}
+
+mod as_text {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(id: &log::LogId, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(id)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<log::LogId, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Everything the control log says. Small: it is kept in memory whole.
+///
+/// Two states made from the same records are equal, however they were made; a test says so.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State {
+    /// By ordinal: the order of creation. An organisation's place here names it in the search index.
+    orgs: Vec<Org>,
+    /// In the order of creation.
+    accounts: Vec<Account>,
+    tokens: HashMap<SecretHash, Token>,
+    orgs_by_id: HashMap<OrgId, usize>,
+    orgs_by_slug: HashMap<String, usize>,
+    orgs_by_log: HashMap<LogId, usize>,
+    accounts_by_id: HashMap<AccountId, usize>,
+    accounts_by_name: HashMap<String, usize>,
+    tokens_by_id: HashMap<TokenId, SecretHash>,
+    /// Tokens from logging in, by account, in the order of issue.
+    login_tokens: HashMap<AccountId, BTreeSet<(u64, SecretHash)>>,
+    /// Tokens with an end, by that end: the queue of what to forget.
+    ends: BTreeSet<(u64, SecretHash)>,
+}
+
+/// A record that cannot follow what came before it; says which rule it breaks.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Inconsistent(pub String);
+
+/// A name as it is kept and compared: Unicode NFC.
+pub fn normal_name(name: &str) -> String {
+    name.trim().nfc().collect()
+}
+
+/// A login name as it is kept and compared: trimmed, NFC, lower case.
+pub fn normal_login(name: &str) -> String {
+    normal_name(name).to_lowercase()
+}
+
+fn broken(rule: impl Into<String>) -> Inconsistent {
+    Inconsistent(rule.into())
+}
+
+impl State {
+    /// Adds one record, which was received at `at_us` under `number`. On an error nothing has changed.
+    pub fn apply(&mut self, record: &Record, at_us: u64, number: u64) -> Result<(), Inconsistent> {
+        match record {
+            Record::OrganisationCreated { id, parent, name, slug, log } => {
+                let log: LogId = log.parse().map_err(|_| broken(format!("{log} is not a log id")))?;
+                self.check_new_org(*id, *parent, name, slug, log)?;
+                let (id, parent, created_at_us) = (*id, *parent, at_us);
+                self.insert_org(Org { id, parent, name: name.clone(), slug: slug.clone(), log, created_at_us });
+            }
+            Record::OrganisationRenamed { id, name } => {
+                let at = *self.orgs_by_id.get(id).ok_or_else(|| broken(format!("{id} does not exist")))?;
+                if self.sibling(self.orgs[at].parent, name).is_some_and(|other| other.id != *id) {
+                    return Err(broken(format!("a sibling is called {name}")));
+                }
+                self.orgs[at].name = name.clone();
+            }
+            Record::AccountCreated { id, org, name, display_name, roles, password } => {
+                if self.accounts_by_id.contains_key(id) || self.accounts_by_name.contains_key(name) {
+                    return Err(broken(format!("account {id} or its name exists")));
+                }
+                if !self.orgs_by_id.contains_key(org) {
+                    return Err(broken(format!("{org} does not exist")));
+                }
+                self.insert_account(Account {
+                    id: *id,
+                    org: *org,
+                    name: name.clone(),
+                    display_name: display_name.clone(),
+                    roles: sorted(roles),
+                    disabled: false,
+                    password: password.clone(),
+                    created_at_us: at_us,
+                });
+            }
+            Record::AccountChanged { id, display_name, roles, disabled, password } => {
+                let at = *self.accounts_by_id.get(id).ok_or_else(|| broken(format!("{id} does not exist")))?;
+                let account = &mut self.accounts[at];
+                if let Some(name) = display_name {
+                    account.display_name = name.clone();
+                }
+                if let Some(roles) = roles {
+                    account.roles = sorted(roles);
+                }
+                if let Some(disabled) = disabled {
+                    account.disabled = *disabled;
+                }
+                if let Some(password) = password {
+                    account.password = Some(password.clone());
+                }
+            }
+            Record::TokenIssued { id, account, org, name, scopes, hash, expires_at_us, from_login } => {
+                let hash: SecretHash = hex::decode(hash)
+                    .ok()
+                    .and_then(|bytes| bytes.try_into().ok())
+                    .ok_or_else(|| broken("a token hash is not 32 bytes of hex"))?;
+                if self.tokens.contains_key(&hash) || self.tokens_by_id.contains_key(id) {
+                    return Err(broken(format!("token {id} or its secret exists")));
+                }
+                if !self.accounts_by_id.contains_key(account) {
+                    return Err(broken(format!("{account} does not exist")));
+                }
+                if org.is_some_and(|org| !self.orgs_by_id.contains_key(&org)) {
+                    return Err(broken("the organisation of a token does not exist"));
+                }
+                self.insert_token(Token {
+                    id: *id,
+                    account: *account,
+                    org: *org,
+                    name: name.clone(),
+                    scopes: sorted(scopes),
+                    hash,
+                    number,
+                    issued_at_us: at_us,
+                    expires_at_us: *expires_at_us,
+                    revoked_at_us: None,
+                    from_login: *from_login,
+                });
+            }
+            Record::TokensRevoked { ids } => {
+                // A token that is forgotten already cannot be revoked any more; that is no inconsistency.
+                for id in ids {
+                    self.revoke(id, at_us);
+                }
+            }
+        }
+        // By the time of the record, not by the clock: the fold must not depend on when it is made.
+        self.forget_ended(at_us.saturating_sub(ENDED_TOKENS_KEPT_US));
+        Ok(())
+    }
+
+    fn check_new_org(
+        &self,
+        id: OrgId,
+        parent: Option<OrgId>,
+        name: &str,
+        slug: &str,
+        log: LogId,
+    ) -> Result<(), Inconsistent> {
+        if self.orgs_by_id.contains_key(&id) || self.orgs_by_log.contains_key(&log) {
+            return Err(broken(format!("organisation {id} or its log exists")));
+        }
+        if self.orgs_by_slug.contains_key(slug) {
+            return Err(broken(format!("the slug {slug} is taken")));
+        }
+        // A parent exists before its children and never changes, so the tree has no cycles.
+        if parent.is_some_and(|parent| !self.orgs_by_id.contains_key(&parent)) {
+            return Err(broken("the parent does not exist"));
+        }
+        if self.sibling(parent, name).is_some() {
+            return Err(broken(format!("a sibling is called {name}")));
+        }
+        Ok(())
+    }
+
+    fn insert_org(&mut self, org: Org) {
+        let at = self.orgs.len();
+        self.orgs_by_id.insert(org.id, at);
+        self.orgs_by_slug.insert(org.slug.clone(), at);
+        self.orgs_by_log.insert(org.log, at);
+        self.orgs.push(org);
+    }
+
+    fn insert_account(&mut self, account: Account) {
+        let at = self.accounts.len();
+        self.accounts_by_id.insert(account.id, at);
+        self.accounts_by_name.insert(account.name.clone(), at);
+        self.accounts.push(account);
+    }
+
+    fn insert_token(&mut self, token: Token) {
+        if let Some(end) = token.ends_at_us() {
+            self.ends.insert((end, token.hash));
+        }
+        if token.from_login {
+            self.login_tokens.entry(token.account).or_default().insert((token.number, token.hash));
+        }
+        self.tokens_by_id.insert(token.id, token.hash);
+        self.tokens.insert(token.hash, token);
+    }
+
+    fn revoke(&mut self, id: &TokenId, at_us: u64) {
+        let Some(token) = self.tokens_by_id.get(id).and_then(|hash| self.tokens.get_mut(hash)) else { return };
+        if token.revoked_at_us.is_some() {
+            return;
+        }
+        if let Some(end) = token.ends_at_us() {
+            self.ends.remove(&(end, token.hash));
+        }
+        token.revoked_at_us = Some(at_us);
+        let end = token.ends_at_us().expect("it was just revoked");
+        self.ends.insert((end, token.hash));
+    }
+
+    fn forget_ended(&mut self, before_us: u64) {
+        while let Some((end, hash)) = self.ends.first().copied() {
+            if end >= before_us {
+                break;
+            }
+            self.ends.pop_first();
+            let Some(token) = self.tokens.remove(&hash) else { continue };
+            self.tokens_by_id.remove(&token.id);
+            if let Some(of_account) = self.login_tokens.get_mut(&token.account) {
+                of_account.remove(&(token.number, hash));
+                if of_account.is_empty() {
+                    self.login_tokens.remove(&token.account);
+                }
+            }
+        }
+    }
+
+    /// Organisations in the order of their creation.
+    pub fn orgs(&self) -> &[Org] {
+        &self.orgs
+    }
+
+    /// Accounts in the order of their creation.
+    pub fn accounts(&self) -> &[Account] {
+        &self.accounts
+    }
+
+    /// Tokens in no order.
+    pub fn tokens(&self) -> impl Iterator<Item = &Token> {
+        self.tokens.values()
+    }
+
+    pub fn org(&self, id: OrgId) -> Option<&Org> {
+        self.orgs_by_id.get(&id).map(|at| &self.orgs[*at])
+    }
+
+    /// The organisation's place in the order of creation.
+    pub fn ordinal(&self, id: OrgId) -> Option<u32> {
+        self.orgs_by_id.get(&id).map(|at| *at as u32)
+    }
+
+    pub fn org_by_slug(&self, slug: &str) -> Option<&Org> {
+        self.orgs_by_slug.get(slug).map(|at| &self.orgs[*at])
+    }
+
+    pub fn org_by_log(&self, log: LogId) -> Option<&Org> {
+        self.orgs_by_log.get(&log).map(|at| &self.orgs[*at])
+    }
+
+    pub fn account(&self, id: AccountId) -> Option<&Account> {
+        self.accounts_by_id.get(&id).map(|at| &self.accounts[*at])
+    }
+
+    /// `name` in any case, trimmed or not.
+    pub fn account_by_name(&self, name: &str) -> Option<&Account> {
+        self.accounts_by_name.get(&normal_login(name)).map(|at| &self.accounts[*at])
+    }
+
+    pub fn token(&self, hash: &SecretHash) -> Option<&Token> {
+        self.tokens.get(hash)
+    }
+
+    pub fn token_by_id(&self, id: TokenId) -> Option<&Token> {
+        self.tokens_by_id.get(&id).and_then(|hash| self.tokens.get(hash))
+    }
+
+    /// The account's tokens from logging in, in the order of issue.
+    pub fn login_tokens(&self, account: AccountId) -> impl Iterator<Item = &Token> {
+        let hashes = self.login_tokens.get(&account).into_iter().flatten();
+        hashes.filter_map(|(_, hash)| self.tokens.get(hash))
+    }
+
+    /// The child of `parent` with this (normal) name.
+    pub fn sibling(&self, parent: Option<OrgId>, name: &str) -> Option<&Org> {
+        self.orgs.iter().find(|org| org.parent == parent && org.name == name)
+    }
+
+    /// Says whether `org` is `top` or lies below it.
+    pub fn is_within(&self, org: OrgId, top: OrgId) -> bool {
+        self.chain(org).any(|ancestor| ancestor.id == top)
+    }
+
+    /// The organisation itself, its parent, and so on up to the top; empty when there is no such organisation.
+    pub fn chain(&self, org: OrgId) -> impl Iterator<Item = &Org> {
+        std::iter::successors(self.org(org), |org| org.parent.and_then(|parent| self.org(parent)))
+    }
+
+    /// The parts that a snapshot holds; the rest follows from them.
+    pub fn to_parts(&self) -> Parts {
+        let mut tokens: Vec<Token> = self.tokens.values().cloned().collect();
+        tokens.sort_by_key(|token| token.number);
+        Parts { orgs: self.orgs.clone(), accounts: self.accounts.clone(), tokens }
+    }
+
+    /// The state with these parts.
+    pub fn from_parts(parts: Parts) -> State {
+        let mut state = State::default();
+        parts.orgs.into_iter().for_each(|org| state.insert_org(org));
+        parts.accounts.into_iter().for_each(|account| state.insert_account(account));
+        parts.tokens.into_iter().for_each(|token| state.insert_token(token));
+        state
+    }
+}
+
+/// What a snapshot of the state holds.
+#[derive(Serialize, Deserialize)]
+pub struct Parts {
+    orgs: Vec<Org>,
+    accounts: Vec<Account>,
+    tokens: Vec<Token>,
+}
+
+/// Ascending, each once.
+pub fn sorted<T: Ord + Clone>(items: &[T]) -> Vec<T> {
+    BTreeSet::from_iter(items.iter().cloned()).into_iter().collect()
+}
