@@ -4,7 +4,7 @@
 //! instructions or as lanes of vector registers. Worth it from about four messages, best from 64; batches are cut into
 //! groups internally, nothing is allocated per message, and the `_into` forms allocate nothing at all.
 //!
-//! The backend is chosen once per process by CPU features and only after it agreed with [`plain`](crate::plain) on a
+//! The backend is chosen once per process by CPU features and only after it agreed with [`plain`] on a
 //! self-test; one that disagrees is never used, and the plain one takes its place. See [`backend`].
 
 use std::sync::OnceLock;
@@ -51,7 +51,7 @@ impl Backend {
         }
     }
 
-    /// Hashes messages of assorted lengths and compares with [`plain`](crate::plain); takes about a millisecond.
+    /// Hashes messages of assorted lengths and compares with [`plain`]; takes about a millisecond.
     pub fn self_test(self) -> bool {
         let bytes: Vec<u8> = (0..700u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
         // Lengths 0, 4, 9… 466 in one batch, then many of one length: lanes that end apart and lanes that end together.
