@@ -138,13 +138,7 @@ fn connection_end(text: &str) -> Option<Meaning> {
         let reason = rest.trim_start_matches([':', ' ']);
         return Some(end(Outcome::Unknown).source(source).attribute("reason", reason));
     }
-    let closings = [
-        "Connection closed by ",
-        "Connection reset by ",
-        "Disconnected from ",
-        "Closing connection to ",
-        "Transferred: sent",
-    ];
+    let closings = ["Connection closed by ", "Connection reset by ", "Disconnected from ", "Closing connection to "];
     for start in closings {
         if let Some(rest) = text.strip_prefix(start) {
             return Some(with_last_peer(end(Outcome::Unknown), rest));

@@ -345,7 +345,7 @@ fn tag(text: &str) -> Option<Tag<'_>> {
     if let Some(rest) = text.strip_prefix('[') {
         let (program, rest) = rest.split_once(']')?;
         let message = rest.strip_prefix(':').unwrap_or(rest);
-        return is_program(program).then(|| Tag { program, module: None, pid: None, message });
+        return is_program(program).then_some(Tag { program, module: None, pid: None, message });
     }
     let end = text.find([':', '[', '(', ' '])?;
     let (program, mut rest) = text.split_at(end);
