@@ -165,6 +165,7 @@ impl Index {
     ///
     /// # Errors
     /// As there.
+    #[allow(clippy::too_many_arguments, reason = "which page, of what, is one question")]
     pub fn search(
         &self,
         log: u32,

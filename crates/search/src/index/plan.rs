@@ -11,6 +11,8 @@ use super::schema::Fields;
 use crate::document::{Field, NumberField};
 use crate::query::Node;
 
+type Queries = Vec<Box<dyn Query>>;
+
 /// The query over all logs, or within one.
 pub(super) fn plan(fields: &Fields, log: Option<u32>, node: &Node) -> Without {
     let (mut wanted, unwanted) = clauses(fields, [node]);
@@ -54,10 +56,7 @@ fn conjunction<'a>(fields: &Fields, parts: impl IntoIterator<Item = &'a Node>) -
 }
 
 /// Everything in two flat lists: what must hold and what must not.
-fn clauses<'a>(
-    fields: &Fields,
-    parts: impl IntoIterator<Item = &'a Node>,
-) -> (Vec<Box<dyn Query>>, Vec<Box<dyn Query>>) {
+fn clauses<'a>(fields: &Fields, parts: impl IntoIterator<Item = &'a Node>) -> (Queries, Queries) {
     let (mut wanted, mut unwanted) = (Vec::new(), Vec::new());
     for part in parts {
         collect(fields, part, &mut wanted, &mut unwanted);
@@ -65,7 +64,7 @@ fn clauses<'a>(
     (wanted, unwanted)
 }
 
-fn collect(fields: &Fields, node: &Node, wanted: &mut Vec<Box<dyn Query>>, unwanted: &mut Vec<Box<dyn Query>>) {
+fn collect(fields: &Fields, node: &Node, wanted: &mut Queries, unwanted: &mut Queries) {
     match node {
         Node::All => {}
         Node::And(parts) => parts.iter().for_each(|part| collect(fields, part, wanted, unwanted)),
@@ -74,7 +73,7 @@ fn collect(fields: &Fields, node: &Node, wanted: &mut Vec<Box<dyn Query>>, unwan
     }
 }
 
-fn all(mut wanted: Vec<Box<dyn Query>>) -> Box<dyn Query> {
+fn all(mut wanted: Queries) -> Box<dyn Query> {
     match wanted.len() {
         0 => Box::new(AllQuery),
         1 => wanted.remove(0),
@@ -83,7 +82,7 @@ fn all(mut wanted: Vec<Box<dyn Query>>) -> Box<dyn Query> {
 }
 
 fn phrase(fields: &Fields, words: &[String], key: &str) -> Box<dyn Query> {
-    let mut ways: Vec<Box<dyn Query>> = Field::ALL.iter().map(|&field| term(fields.keyword_term(field, key))).collect();
+    let mut ways: Queries = Field::ALL.iter().map(|&field| term(fields.keyword_term(field, key))).collect();
     match words {
         [] => {}
         [word] => ways.push(term(fields.word_term(word))),
@@ -106,7 +105,7 @@ fn range(fields: &Fields, field: NumberField, min: Option<i64>, max: Option<i64>
     }
 }
 
-fn any(ways: Vec<Box<dyn Query>>) -> Box<dyn Query> {
+fn any(ways: Queries) -> Box<dyn Query> {
     Box::new(BooleanQuery::new(ways.into_iter().map(|way| (Occur::Should, way)).collect()))
 }
 

@@ -1,8 +1,9 @@
 //! Low processor priority for what can wait.
 
-/// How far below normal: 19 would be the end of the scale.
+/// How far below normal. At this a busy machine still leaves a quarter of a processor to the index, so that it does not fall
+/// behind without end.
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
+const NICENESS: i32 = 5;
 
 /// Runs `work`, on a thread of low priority if `background` asks for it and the system has such threads. On Linux
 /// niceness belongs to the thread and is inherited by the threads it starts: tantivy starts its own while a writer is

@@ -83,6 +83,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`Error::Damaged`] if the files do not hold what they should.
+    #[allow(clippy::too_many_arguments, reason = "which page, of what, is one question")]
     pub fn search(
         &self,
         log: u32,
