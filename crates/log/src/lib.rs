@@ -18,11 +18,12 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use log::{InstanceSeed, Logs, LogId, NewEntry, Options, SeededEntropy, ManualClock, store::memory::MemoryStore};
+//! use log::store::{Store, memory::MemoryStore};
+//! use log::{InstanceSeed, LogId, Logs, ManualClock, NewEntry, Options, SeededEntropy};
 //!
-//! let store = Arc::new(MemoryStore::new());
-//! let signer = Arc::new(MemoryStore::new());
-//! Logs::create_folder(&*store, &*signer, "audit.example.org")?;
+//! let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+//! let signer: Arc<dyn Store> = Arc::new(MemoryStore::new());
+//! Logs::create_folder(&store, &signer, "audit.example.org")?;
 //! let clock = Arc::new(ManualClock::new(1_790_000_000_000_000));
 //! let entropy = Arc::new(SeededEntropy::new(1));
 //! let logs = Logs::open(store, signer, InstanceSeed::new([7; 32]), "audit.example.org", Options::default(), clock, entropy)?;
@@ -36,13 +37,32 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod cache;
+mod check;
+mod checkpoints;
 mod clock;
+mod commit;
 mod error;
+mod frame;
+pub mod group;
+mod growth;
 mod id;
+mod ids;
+mod journal;
 mod logs;
 mod model;
 mod options;
+mod read;
+mod recovery;
+mod seal;
+mod segment;
+mod sequencer;
+mod shared;
+mod signer;
+mod state;
 pub mod store;
+mod tiles;
+mod verify;
 
 pub use clock::{Clock, Entropy, ManualClock, SeededEntropy, SystemClock, SystemEntropy};
 pub use error::{Error, Result};

@@ -2,21 +2,83 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
 
+use crossbeam_channel::{Sender, unbounded};
+use parking_lot::Mutex;
 use tlog::Hash;
+use tlog::entry::{INLINE_BODY_BYTES_MAX, Kind, Payload};
+use tlog::proof::{verify_consistency, verify_inclusion};
+use tlog::tile::{self, TileId};
+use tokio::sync::oneshot;
 
 use crate::clock::{Clock, Entropy};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::group::{Fields, entry_of};
 use crate::id::LogId;
+use crate::ids::Ids;
 use crate::model::{Appended, Head, LogState, NewEntry, Record, RecordState, Stats};
 use crate::options::{InstanceSeed, Options};
+use crate::recovery;
+use crate::seal::{self, SealJob};
+use crate::sequencer::{
+    self, Answer, ENTRY_OVERHEAD_BYTES, Message, OPENED_NOTE, Placed, Sequencer, Start, Submission,
+};
+use crate::shared::Shared;
+use crate::signer::origin;
+use crate::state::LogSlot;
 use crate::store::Store;
+use crate::tiles::StoredTree;
+
+/// Records read at once for a bundle of entries.
+const ENTRIES_BYTES_MAX: usize = 64 << 20;
 
 /// All logs of one data folder. Clones are the same logs.
+///
+/// When the last clone goes without [`Logs::shutdown`], what was submitted is still finished, in the background.
 #[derive(Clone)]
-pub struct Logs {}
+pub struct Logs {
+    shared: Arc<Shared>,
+    ids: Arc<Ids>,
+    threads: Arc<Threads>,
+}
 
-#[allow(unused_variables, clippy::unimplemented)]
+/// The threads behind the handle.
+struct Threads {
+    messages: Sender<Message>,
+    seal: Sender<SealJob>,
+    running: Mutex<Option<Running>>,
+}
+
+struct Running {
+    writer: JoinHandle<()>,
+    sealer: JoinHandle<()>,
+    /// Keep other processes out as long as threads may write.
+    _locks: [Box<dyn Send + Sync>; 2],
+}
+
+impl Threads {
+    fn stop(&self) {
+        let Some(running) = self.running.lock().take() else { return };
+        // A thread that ended by itself takes no messages; joining it is all that is left.
+        let _ = self.messages.send(Message::Shutdown);
+        if running.writer.join().is_err() {
+            tracing::error!("the writer panicked");
+        }
+        let _ = self.seal.send(SealJob::Stop);
+        if running.sealer.join().is_err() {
+            tracing::error!("sealing panicked");
+        }
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
 impl Logs {
     /// Makes an empty data folder in two empty stores: the log's own, and the guarded signer's (better on another
     /// volume). `audit_host` becomes part of every log's origin and never changes.
@@ -24,8 +86,8 @@ impl Logs {
     /// # Errors
     /// - `Conflict`: there is one already.
     /// - `Unavailable`: the store failed.
-    pub fn create_folder(store: &dyn Store, signer_store: &dyn Store, audit_host: &str) -> Result<()> {
-        unimplemented!("in progress")
+    pub fn create_folder(store: &Arc<dyn Store>, signer_store: &Arc<dyn Store>, audit_host: &str) -> Result<()> {
+        recovery::create_folder(store, signer_store, audit_host)
     }
 
     /// Opens a data folder, finishing or dropping what a crash left (`specs/proofs.md` §5.2). Logs that are not what
@@ -44,7 +106,34 @@ impl Logs {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Logs> {
-        unimplemented!("in progress")
+        let locks = [(&store, "log"), (&signer_store, "signer")].map(|(store, what)| {
+            store.lock().map_err(|err| match err.kind() {
+                std::io::ErrorKind::WouldBlock => Error::conflict(format!("the {what} folder is in use: {err}")),
+                std::io::ErrorKind::NotFound => Error::not_found(format!("there is no {what} folder")),
+                _ => Error::io("lock", what, &err),
+            })
+        });
+        let [log_lock, signer_lock] = locks;
+        let locks = [log_lock?, signer_lock?];
+        let opened = recovery::open(store, &signer_store, seed, audit_host, options, clock, entropy)?;
+        let (seal, sealer) = seal::spawn(Arc::clone(&opened.shared), Arc::clone(&opened.ids))?;
+        for file in opened.to_seal {
+            // The thread was just started and takes jobs until it is told to stop.
+            let _ = seal.send(SealJob::File(file));
+        }
+        let (messages, taken) = unbounded();
+        let sequencer = Sequencer::new(Start {
+            shared: Arc::clone(&opened.shared),
+            signer: opened.signer,
+            ids: Arc::clone(&opened.ids),
+            logs: opened.logs,
+            active: opened.active,
+            next_group: opened.next_group,
+            seal: seal.clone(),
+        });
+        let writer = sequencer::spawn(sequencer, taken)?;
+        let running = Mutex::new(Some(Running { writer, sealer, _locks: locks }));
+        Ok(Logs { shared: opened.shared, ids: opened.ids, threads: Arc::new(Threads { messages, seal, running }) })
     }
 
     /// Starts a log: its entry 0 is the log note `{"log":"opened"}`. Waits like [`Logs::append_blocking`].
@@ -52,22 +141,27 @@ impl Logs {
     /// # Errors
     /// `Conflict` if the log exists; else as [`Logs::append`].
     pub fn create(&self, id: LogId) -> Result<Appended> {
-        unimplemented!("in progress")
+        let note = NewEntry { kind: Kind::LogNote, id: [0; 16], body: OPENED_NOTE.to_vec() };
+        let answer = self.submit(id, vec![note], true, false)?.blocking_recv();
+        let appended = self.appended(&id, answer)?;
+        Ok(appended[0])
     }
 
     /// Every log, in order of ids.
     pub fn ids(&self) -> Vec<LogId> {
-        unimplemented!("in progress")
+        let mut ids: Vec<LogId> = self.shared.slots.read().keys().copied().collect();
+        ids.sort_unstable();
+        ids
     }
 
     /// Whether the log takes entries.
     pub fn state(&self, id: &LogId) -> Result<LogState> {
-        unimplemented!("in progress")
+        Ok(self.shared.slot(id)?.pieces.read().state.clone())
     }
 
     /// The newest signed and stored head. Cheap.
     pub fn head(&self, id: &LogId) -> Result<Head> {
-        unimplemented!("in progress")
+        self.shared.slot(id)?.head()
     }
 
     /// Appends a batch to one log, all of it or nothing, and waits until it is durable and covered by a signed,
@@ -81,12 +175,20 @@ impl Logs {
     /// - `NotFound`, `Invalid`, `TooLarge`, `Full`, `ReadOnly`: nothing was appended.
     /// - `Unavailable`: it may or may not be in; retry with the same ids.
     pub async fn append(&self, log: LogId, entries: Vec<NewEntry>) -> Result<Vec<Appended>> {
-        unimplemented!("in progress")
+        let answer = self.submit(log, entries, false, false)?.await;
+        self.appended(&log, answer)
     }
 
     /// [`Logs::append`] for callers outside of an async runtime.
     pub fn append_blocking(&self, log: LogId, entries: Vec<NewEntry>) -> Result<Vec<Appended>> {
-        unimplemented!("in progress")
+        let answer = self.submit(log, entries, false, false)?.blocking_recv();
+        self.appended(&log, answer)
+    }
+
+    /// [`Logs::append`] for recording that something is wrong: on a full disk it may use space kept for that.
+    pub async fn append_alarm(&self, log: LogId, entries: Vec<NewEntry>) -> Result<Vec<Appended>> {
+        let answer = self.submit(log, entries, false, true)?.await;
+        self.appended(&log, answer)
     }
 
     /// Reads records of a range of indexes in ascending order. Indexes at or above the head's size are left out. Stops
@@ -95,7 +197,9 @@ impl Logs {
     /// # Errors
     /// `Corrupt` names the first index that cannot be read.
     pub fn read(&self, id: &LogId, range: Range<u64>, bytes_max: usize) -> Result<Vec<Record>> {
-        unimplemented!("in progress")
+        let slot = self.shared.slot(id)?;
+        let end = range.end.min(slot.pieces.read().end());
+        self.shared.reading.records(&slot, range.start..end, bytes_max)
     }
 
     /// Reads the records of these indexes, in the order given; each block is read once however many hits it holds.
@@ -103,78 +207,290 @@ impl Logs {
     /// # Errors
     /// `NotFound` if an index is not in the log; `Corrupt` names an index that cannot be read.
     pub fn read_many(&self, id: &LogId, indexes: &[u64]) -> Result<Vec<Record>> {
-        unimplemented!("in progress")
+        let slot = self.shared.slot(id)?;
+        let mut ascending: Vec<u64> = indexes.to_vec();
+        ascending.sort_unstable();
+        ascending.dedup();
+        let records = self.shared.reading.records(&slot, ascending.iter().copied(), usize::MAX)?;
+        let record_of = |index: &u64| {
+            let position = ascending.binary_search(index).expect("every index asked for is in the sorted list");
+            records[position].clone()
+        };
+        Ok(indexes.iter().map(record_of).collect())
     }
 
     /// The stored leaf hashes of a range of indexes, which must lie below the head's size.
     pub fn leaf_hashes(&self, id: &LogId, range: Range<u64>) -> Result<Vec<Hash>> {
-        unimplemented!("in progress")
+        let slot = self.shared.slot(id)?;
+        check_within(&slot, range.end)?;
+        self.shared.reading.hashes(&slot, 0, range.start, range.end.max(range.start))
     }
 
     /// The bytes of a tlog-tiles hash tile: level, number, and width (1..=256). Only for tiles within the head.
     pub fn tile(&self, id: &LogId, level: u8, index: u64, width: u16) -> Result<Vec<u8>> {
-        unimplemented!("in progress")
+        let slot = self.shared.slot(id)?;
+        if !(TileId { level, index, width }).is_within(slot.head()?.size) {
+            return Err(Error::not_found(format!("log {id} has no tile {level}/{index} of width {width}")));
+        }
+        let from = index * tile::WIDTH;
+        let hashes = self.shared.reading.hashes(&slot, u32::from(level), from, from + u64::from(width))?;
+        Ok(tile::encode_hashes(&hashes))
+    }
+
+    /// The entries of a range of indexes below the head's size, rebuilt from their records: what a tlog-tiles bundle holds.
+    pub fn entries(&self, id: &LogId, range: Range<u64>) -> Result<Vec<Vec<u8>>> {
+        let slot = self.shared.slot(id)?;
+        check_within(&slot, range.end)?;
+        let mut entries = Vec::new();
+        let mut next = range.start;
+        while next < range.end {
+            let records = self.shared.reading.records(&slot, next..range.end, ENTRIES_BYTES_MAX)?;
+            next += records.len() as u64;
+            entries.extend(records.iter().map(encode_entry));
+        }
+        Ok(entries)
     }
 
     /// The hash of the perfect subtree of 2^`level` leaves that starts at leaf `index` · 2^`level`, from stored tiles.
     pub fn node(&self, id: &LogId, level: u8, index: u64) -> Result<Hash> {
-        unimplemented!("in progress")
+        let slot = self.shared.slot(id)?;
+        let size = slot.head()?.size;
+        let end = index.checked_add(1).filter(|end| level < 63 && *end <= size >> level);
+        end.ok_or_else(|| Error::not_found(format!("log {id} has no node of level {level} at {index}")))?;
+        tlog::proof::NodeReader::node(&StoredTree::new(&self.shared.reading, &slot, size), level, index)
     }
 
     /// The inclusion proof of an index in the tree of `size`; checked against the head before it is handed out.
     pub fn prove_inclusion(&self, id: &LogId, index: u64, size: u64) -> Result<Vec<Hash>> {
-        unimplemented!("in progress")
+        let slot = self.shared.slot(id)?;
+        check_within(&slot, size)?;
+        let head = slot.head()?;
+        let tree = StoredTree::new(&self.shared.reading, &slot, head.size);
+        let proof = tree.inclusion(index, size)?;
+        let leaf = self.shared.reading.hashes(&slot, 0, index, index + 1)?[0];
+        let root = self.checked_root(&head, &tree, size)?;
+        verify_inclusion(&leaf, index, size, &proof, &root).map_err(|err| {
+            Error::corrupt(format!("log {id}: stored hashes prove nothing of number {}: {err}", index + 1))
+        })?;
+        Ok(proof)
     }
 
     /// The consistency proof between two sizes, both at most the head's; checked before it is handed out.
     pub fn prove_consistency(&self, id: &LogId, old: u64, new: u64) -> Result<Vec<Hash>> {
-        unimplemented!("in progress")
+        let slot = self.shared.slot(id)?;
+        check_within(&slot, new)?;
+        let head = slot.head()?;
+        let tree = StoredTree::new(&self.shared.reading, &slot, head.size);
+        let proof = tree.consistency(old, new)?;
+        let (old_root, new_root) = (tree.root(old)?, self.checked_root(&head, &tree, new)?);
+        verify_consistency(old, &old_root, new, &new_root, &proof)
+            .map_err(|err| Error::corrupt(format!("log {id}: stored hashes do not join size {old} to {new}: {err}")))?;
+        Ok(proof)
     }
 
     /// The root of the first `size` entries, from stored tiles.
     pub fn root_at(&self, id: &LogId, size: u64) -> Result<Hash> {
-        unimplemented!("in progress")
+        let slot = self.shared.slot(id)?;
+        check_within(&slot, size)?;
+        StoredTree::new(&self.shared.reading, &slot, size).root(size)
     }
 
     /// The kept checkpoint of exactly this size, if there is one: the newest, or the last one of a past day.
     pub fn checkpoint_at(&self, id: &LogId, size: u64) -> Result<Option<Arc<str>>> {
-        unimplemented!("in progress")
+        self.shared.slot(id)?;
+        self.shared.checkpoints.lock().at_size(id, size)
     }
 
     /// The index of the entry with this non-zero id.
     pub fn find_id(&self, id: &LogId, entry_id: &[u8; 16]) -> Result<Option<u64>> {
-        unimplemented!("in progress")
+        let slot = self.shared.slot(id)?;
+        if *entry_id == [0; 16] {
+            return Ok(None);
+        }
+        let found = self.ids.find(&self.shared, &slot, entry_id)?;
+        // What is committed but not signed yet does not exist for readers.
+        let size = slot.pieces.read().end();
+        Ok(found.filter(|index| *index < size))
     }
 
     /// A counter that rises after each published group, of any log.
     pub fn subscribe(&self) -> tokio::sync::watch::Receiver<u64> {
-        unimplemented!("in progress")
+        self.shared.published.subscribe()
     }
 
     /// Judges records as returned by a read: recomputes their leaves from the bytes given and compares them with
     /// stored leaf hashes that hash up to the signed head. One state per record, in order. Never fails as a whole.
     pub fn verify_records(&self, id: &LogId, records: &[Record]) -> Vec<RecordState> {
-        unimplemented!("in progress")
+        match self.shared.slot(id) {
+            Ok(slot) => self.shared.verify_records(&slot, records),
+            Err(err) => records.iter().map(|_| RecordState::Unchecked(err.to_string().into())).collect(),
+        }
     }
 
     /// Counters.
     pub fn stats(&self) -> Stats {
-        unimplemented!("in progress")
+        let counters = &self.shared.counters;
+        let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let slots = self.shared.slots.read();
+        let read_only = slots.values().filter(|slot| slot.pieces.read().state != LogState::Open).count();
+        Stats {
+            logs: slots.len() as u64,
+            logs_read_only: read_only as u64,
+            entries_appended: get(&counters.entries_appended),
+            duplicates: get(&counters.duplicates),
+            groups: get(&counters.groups),
+            commit_bytes: get(&counters.commit_bytes),
+            signatures: get(&counters.signatures),
+            check_mismatches: get(&counters.check_mismatches),
+            clock_steps_back: get(&counters.clock_steps_back),
+            refused_full: get(&counters.refused_full),
+            pool_bytes: counters.pool_bytes.load(Ordering::Relaxed) as u64,
+            segments: get(&counters.segments),
+            commit_files: self.shared.sealing.lock().files as u64 + 1,
+            stopped: self.shared.stopped.read().clone(),
+        }
     }
 
     /// The log's verifier key as text (signed-note form).
     pub fn vkey(&self, id: &LogId) -> Result<String> {
-        unimplemented!("in progress")
+        Ok(self.shared.slot(id)?.vkey.to_string())
     }
 
     /// The log's origin: `<audit host>/l/<log id>`.
     pub fn origin(&self, id: &LogId) -> String {
-        unimplemented!("in progress")
+        origin(&self.shared.audit_host, id)
     }
 
     /// Takes no more appends, finishes those waiting, and closes the files. Other clones then answer `Unavailable`
     /// to appends and go on reading.
     pub fn shutdown(self) {
-        unimplemented!("in progress")
+        self.threads.stop();
     }
+
+    /// Queues a batch for the writer.
+    fn submit(
+        &self,
+        log: LogId,
+        entries: Vec<NewEntry>,
+        opens: bool,
+        alarm: bool,
+    ) -> Result<oneshot::Receiver<Result<Answer>>> {
+        let bytes = self.check_limits(&entries)?;
+        if !opens {
+            self.shared.slot(&log)?.check_open()?;
+        }
+        if let Some(stopped) = &*self.shared.stopped.read() {
+            return Err(Error::Unavailable(Arc::clone(stopped)));
+        }
+        let pool = &self.shared.counters.pool_bytes;
+        let waiting = pool.fetch_add(bytes, Ordering::SeqCst);
+        if waiting > 0 && waiting + bytes > self.shared.options.pool_bytes_max {
+            pool.fetch_sub(bytes, Ordering::SeqCst);
+            self.shared.counters.refused_full.fetch_add(1, Ordering::Relaxed);
+            return Err(Error::Full(format!("{waiting} bytes wait to be written; retry in a moment").into()));
+        }
+        let (answer, answered) = oneshot::channel();
+        let submission = Submission { log, entries, opens, alarm, bytes, answer };
+        if self.threads.messages.send(Message::Append(submission)).is_err() {
+            pool.fetch_sub(bytes, Ordering::SeqCst);
+            return Err(Error::unavailable("the log is shut down"));
+        }
+        Ok(answered)
+    }
+
+    /// What the batch counts in the pool.
+    fn check_limits(&self, entries: &[NewEntry]) -> Result<usize> {
+        let options = &self.shared.options;
+        if entries.is_empty() {
+            return Err(Error::invalid("a batch has at least one entry"));
+        }
+        let mut bytes = 0;
+        for entry in entries {
+            let inline = !matches!(entry.kind, Kind::Event | Kind::RecordingChunk);
+            let (what, bytes_max) =
+                if inline { ("inline body", INLINE_BODY_BYTES_MAX) } else { ("body", options.body_bytes_max) };
+            if entry.body.len() > bytes_max {
+                return Err(Error::TooLarge { what, bytes: entry.body.len() as u64, bytes_max: bytes_max as u64 });
+            }
+            bytes += entry.body.len() + ENTRY_OVERHEAD_BYTES;
+        }
+        if bytes > options.batch_bytes_max {
+            return Err(Error::TooLarge {
+                what: "batch",
+                bytes: bytes as u64,
+                bytes_max: options.batch_bytes_max as u64,
+            });
+        }
+        Ok(bytes)
+    }
+
+    /// The writer's answer, with the places of duplicates looked up.
+    fn appended(
+        &self,
+        log: &LogId,
+        answer: Result<Result<Answer>, oneshot::error::RecvError>,
+    ) -> Result<Vec<Appended>> {
+        let Answer { places, tree_size } = answer.map_err(|_| Error::unavailable("the writer has ended"))??;
+        let mut duplicates: Vec<u64> = places
+            .iter()
+            .filter_map(|place| match place {
+                Placed::Duplicate { index } => Some(*index),
+                Placed::New { .. } => None,
+            })
+            .collect();
+        duplicates.sort_unstable();
+        duplicates.dedup();
+        let first = self.read_many(log, &duplicates)?;
+        let slot = self.shared.slot(log)?;
+        let appended = |place: &Placed| match *place {
+            Placed::New { index, received_at_us, leaf } => {
+                Ok(Appended { index, number: index + 1, received_at_us, leaf, duplicate: false, tree_size })
+            }
+            Placed::Duplicate { index } => {
+                let position = duplicates.binary_search(&index).expect("every duplicate is in the sorted list");
+                let leaf = self.shared.reading.hashes(&slot, 0, index, index + 1)?[0];
+                let received_at_us = first[position].received_at_us;
+                Ok(Appended { index, number: index + 1, received_at_us, leaf, duplicate: true, tree_size })
+            }
+        };
+        places.iter().map(appended).collect()
+    }
+
+    /// The root at a size of which the stored tree has shown that the signed head extends it.
+    fn checked_root(&self, head: &Head, tree: &StoredTree<'_>, size: u64) -> Result<Hash> {
+        if size == head.size {
+            return Ok(head.root);
+        }
+        let root = tree.root(size)?;
+        let proof = tree.consistency(size, head.size)?;
+        verify_consistency(size, &root, head.size, &head.root, &proof)
+            .map_err(|err| Error::corrupt(format!("stored hashes do not join size {size} to the head: {err}")))?;
+        Ok(root)
+    }
+}
+
+/// Only what is signed is proven.
+fn check_within(slot: &LogSlot, size: u64) -> Result<()> {
+    let head = slot.head()?;
+    if size > head.size {
+        return Err(Error::not_found(format!("log {} is signed up to size {}, not {size}", slot.id, head.size)));
+    }
+    Ok(())
+}
+
+fn encode_entry(record: &Record) -> Vec<u8> {
+    let fields = Fields {
+        kind: record.kind,
+        index: record.index,
+        received_at_us: record.received_at_us,
+        id: record.id,
+        salt: &record.salt,
+        body: &record.body,
+    };
+    let payload = if record.kind.is_committed(record.body.len()) {
+        Payload::Committed { commitment: tlog::commitment(&record.salt, &record.body) }
+    } else {
+        Payload::Inline(&record.body)
+    };
+    entry_of(&fields, payload).encode()
 }

@@ -133,7 +133,7 @@ impl Data {
         let end = offset + bytes.len();
         let len_before = self.live.len();
         let bytes_before = self.live[offset.min(len_before)..end.min(len_before)].to_vec();
-        self.undo.push(Undo { len_before, offset, bytes_before });
+        self.undo.push(Undo { len_before, offset: offset.min(len_before), bytes_before });
         if end > len_before {
             self.live.resize(end, 0);
         }
