@@ -81,6 +81,20 @@ fn paged(index: &Index, question: &Question, order: Order) -> Vec<u64> {
     }
 }
 
+fn sorted(mut found: Vec<(i64, u64)>) -> Vec<(i64, u64)> {
+    found.sort_unstable_by(|a, b| b.cmp(a));
+    found
+}
+
+fn newest(model: &Model, question: &Question, highest: u64, most: usize) -> Vec<(i64, u64)> {
+    let matching = model.iter().filter(|((log, number), document)| {
+        *log == question.log && (2..=highest).contains(number) && question.query.matches(document)
+    });
+    let mut found = sorted(matching.map(|((_, number), document)| (document.occurred_at_us, *number)).collect());
+    found.truncate(most);
+    found
+}
+
 fn check(index: &Index, model: &Model, questions: &[Question]) {
     assert_eq!(index.reader().documents(), model.len() as u64);
     for question in questions {
@@ -88,6 +102,11 @@ fn check(index: &Index, model: &Model, questions: &[Question]) {
             assert_eq!(paged(index, question, order), expected(model, question, order), "{order:?} {question:?}");
         }
         let all = expected(model, &Question { until: None, ..question.clone() }, Order::Ascending).len() as u64;
+        for most in [0, 1, question.limit, 1_000] {
+            let highest = question.until.unwrap_or(u64::MAX);
+            let found = index.reader().newest(question.log, &question.query, 2..=highest, most).expect("it answers");
+            assert_eq!(sorted(found), newest(model, question, highest, most), "{question:?} {most}");
+        }
         for cap in [0, 1, 3, u64::MAX] {
             assert_eq!(
                 index.count(question.log, &question.query, cap).expect("it counts"),

@@ -29,6 +29,7 @@ pub(super) const TOKENIZER: &str = "counterfoil-words-1";
 
 pub(super) const NUMBER: &str = "number";
 pub(super) const ORDER: &str = "order";
+pub(super) const OCCURRED: &str = "occurred";
 
 /// Marks the terms of the keyword field that say "this field is present".
 const PRESENT: u8 = 0x80;
@@ -52,7 +53,7 @@ pub(super) fn schema() -> (Schema, Fields) {
     let fields = Fields {
         log: schema.add_u64_field("log", INDEXED),
         number: schema.add_u64_field(NUMBER, column.clone()),
-        occurred: schema.add_i64_field("occurred", column.clone()),
+        occurred: schema.add_i64_field(OCCURRED, column.clone()),
         recorded: schema.add_i64_field("recorded", column.clone()),
         order: schema.add_u64_field(ORDER, column),
         keyword: schema.add_bytes_field("keyword", INDEXED),
