@@ -47,11 +47,6 @@ impl Prefix {
     pub fn body(&self, event_json: &[u8]) -> Vec<u8> {
         [&self.0, event_json].concat()
     }
-
-    /// Bytes that the prefix adds to each event.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
 }
 
 /// What a body in clear holds: who handed in, and where the event's JSON starts.
@@ -121,14 +116,17 @@ fn note(about: &str, body: &[u8]) -> Vec<u8> {
 
 /// The leaf hash that the record's stored bytes give; `None` when the body is gone.
 pub fn leaf_hash(record: &log::Record) -> Option<tlog::Hash> {
+    entry_bytes(record).map(|entry| tlog::leaf_hash(&entry))
+}
+
+/// The log entry that the record's stored bytes give; `None` when the body is gone.
+pub fn entry_bytes(record: &log::Record) -> Option<Vec<u8>> {
     if record.state == log::BodyState::Erased {
         return None;
     }
-    let payload = match record.kind {
-        Kind::Event | Kind::RecordingChunk => {
-            Payload::Committed { commitment: tlog::commitment(&record.salt, &record.body) }
-        }
-        Kind::ErasureNote | Kind::KeyNote | Kind::LogNote => Payload::Inline(&record.body),
+    let payload = match record.kind.is_committed(record.body.len()) {
+        true => Payload::Committed { commitment: tlog::commitment(&record.salt, &record.body) },
+        false => Payload::Inline(&record.body),
     };
     let entry = Entry {
         kind: record.kind,
@@ -139,5 +137,71 @@ pub fn leaf_hash(record: &log::Record) -> Option<tlog::Hash> {
         id: record.id,
         payload,
     };
-    Some(entry.leaf_hash())
+    Some(entry.encode())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn record(kind: Kind, body: Vec<u8>) -> log::Record {
+        log::Record {
+            index: 0,
+            number: 1,
+            received_at_us: 7,
+            kind,
+            id: [0; 16],
+            salt: [3; 16],
+            body: body.into(),
+            state: log::BodyState::Present,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_handed_in_reads_back_byte_for_byte(
+            account in prop::option::of(any::<[u8; 16]>()), via in "[a-z]{1,20}", from in prop::option::of("[0-9.:]{1,40}"), action in "\\PC{1,40}",
+        ) {
+            let json = serde_json::to_vec(&serde_json::json!({ "action": action })).unwrap();
+            let by = RecordedBy { account: account.map(AccountId::from_bytes), via, from };
+            let event = event(record(Kind::Event, Prefix::new(&by).body(&json)));
+            prop_assert_eq!(event.state(), &EventState::Present);
+            prop_assert_eq!(event.recorded_by(), &by);
+            prop_assert_eq!(event.json(), Some(&json[..]));
+            prop_assert_eq!(event.fields().unwrap().action.as_str(), action.as_str());
+        }
+
+        #[test]
+        fn no_body_whatever_stops_a_reader(body in prop::collection::vec(any::<u8>(), 0..60), tag in 0u8..4) {
+            for kind in [Kind::Event, Kind::LogNote, Kind::KeyNote, Kind::ErasureNote, Kind::RecordingChunk] {
+                let event = event(record(kind, [&[tag][..], &body].concat()));
+                let _ = (event.fields().is_ok(), event.json(), event.occurred_at(), event.leaf_hash());
+            }
+        }
+    }
+
+    #[test]
+    fn a_version_1_body_is_these_bytes() {
+        // Written out: a body once written stays readable.
+        let body = b"\x01\x00\x1e{\"via\":\"native\",\"from\":\"::1\"}{\"action\":\"a\"}";
+        let by = RecordedBy { account: None, via: "native".into(), from: Some("::1".into()) };
+        assert_eq!(Prefix::new(&by).body(b"{\"action\":\"a\"}"), body);
+        assert_eq!(event(record(Kind::Event, body.to_vec())).json(), Some(&b"{\"action\":\"a\"}"[..]));
+    }
+
+    #[test]
+    fn sealed_newer_and_empty_bodies_say_what_they_are() {
+        assert_eq!(event(record(Kind::Event, vec![2, 1])).state(), &EventState::Sealed);
+        assert!(matches!(event(record(Kind::Event, vec![9])).state(), EventState::Unreadable(_)));
+        assert!(matches!(event(record(Kind::Event, vec![])).state(), EventState::Unreadable(_)));
+        assert!(matches!(event(record(Kind::Event, vec![1, 255, 255, b'{'])).state(), EventState::Unreadable(_)));
+    }
+
+    #[test]
+    fn notes_of_the_log_read_as_events() {
+        let event = event(record(Kind::LogNote, br#"{"log":"opened"}"#.to_vec()));
+        let fields = event.fields().unwrap();
+        assert_eq!((fields.action.as_str(), fields.kind), ("log.opened", crate::model::Kind::System));
+    }
 }

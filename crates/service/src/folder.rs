@@ -15,6 +15,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use log::store::Store;
 use log::store::embedded::FolderStore;
 use log::{InstanceSeed, LogId, Logs};
 use serde::{Deserialize, Serialize};
@@ -189,7 +190,7 @@ impl Folder {
         let (clock, entropy) = (Arc::clone(&config.clock), Arc::clone(&config.entropy));
         let seed = InstanceSeed::new(*self.seed);
         let host = &self.instance.audit_host;
-        Ok(Logs::open(Arc::new(store), Arc::new(signer), seed, host, config.log.clone(), clock, entropy)?)
+        Ok(Logs::open(store, signer, seed, host, config.log.clone(), clock, entropy)?)
     }
 
     /// Where this folder's control snapshots are and what vouches for them.
@@ -217,8 +218,9 @@ pub(crate) fn index_path(data: &Path) -> PathBuf {
     data.join("index")
 }
 
-fn stores(data: &Path) -> (FolderStore, FolderStore) {
-    (FolderStore::new(data.join("log")), FolderStore::new(data.join("signer")))
+/// Where the logs are, and where the guarded signer is.
+fn stores(data: &Path) -> (Arc<dyn Store>, Arc<dyn Store>) {
+    (Arc::new(FolderStore::new(data.join("log"))), Arc::new(FolderStore::new(data.join("signer"))))
 }
 
 fn random(config: &Config) -> [u8; 16] {

@@ -49,6 +49,7 @@ mod secrets;
 mod service;
 mod status;
 mod tokens;
+mod window;
 
 pub use jiff::Timestamp;
 

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use tlog::Hash;
 use tlog::tile::{BundleId, TileId};
 
-use crate::access::Principal;
-use crate::error::Result;
-use crate::model::OrgId;
+use crate::access::{Principal, Verb};
+use crate::encoding;
+use crate::error::{Error, Result};
+use crate::model::{OrgId, time};
 use crate::service::Service;
 
 /// The newest signed head of an organisation's log.
@@ -44,49 +45,103 @@ pub struct SealedProof {
 impl Service {
     /// The newest signed head. Takes `ReadProofs`, or `ReadEvents`.
     pub fn head(&self, who: &Principal, org: OrgId) -> Result<LogHead> {
-        let _ = (who, org);
-        todo!()
+        // Whoever may read the events may know how many there are.
+        let verb = if who.may(Verb::ReadProofs) { Verb::ReadProofs } else { Verb::ReadEvents };
+        self.allow(who, verb, org)?;
+        let log = self.log_of(org)?;
+        Ok(self.to_head(&log, self.logs().head(&log)?))
     }
 
     /// The signed checkpoint kept for exactly this size, if one was.
     pub fn checkpoint_at(&self, who: &Principal, org: OrgId, size: u64) -> Result<Option<Arc<str>>> {
-        let _ = (who, org, size);
-        todo!()
+        let log = self.provable(who, org)?;
+        Ok(self.logs().checkpoint_at(&log, size)?)
     }
 
     /// The verifier key that checks the log's checkpoints (C2SP signed-note text).
     pub fn vkey(&self, who: &Principal, org: OrgId) -> Result<String> {
-        let _ = (who, org);
-        todo!()
+        let log = self.provable(who, org)?;
+        Ok(self.logs().vkey(&log)?)
     }
 
     /// The bytes of one tile (C2SP tlog-tiles). `NotFound` past the head.
     pub fn tile(&self, who: &Principal, org: OrgId, tile: TileId) -> Result<Vec<u8>> {
-        let _ = (who, org, tile);
-        todo!()
+        let log = self.provable(who, org)?;
+        if !tile.is_within(self.logs().head(&log)?.size) {
+            return Err(Error::not_found("the tile is past the head"));
+        }
+        Ok(self.logs().tile(&log, tile.level, tile.index, tile.width)?)
     }
 
     /// The bytes of one entry bundle (C2SP tlog-tiles): entries hold commitments, not contents. `NotFound` past the head.
     pub fn bundle(&self, who: &Principal, org: OrgId, bundle: BundleId) -> Result<Vec<u8>> {
-        let _ = (who, org, bundle);
-        todo!()
+        let log = self.provable(who, org)?;
+        let range = bundle.entries();
+        if range.end > self.logs().head(&log)?.size {
+            return Err(Error::not_found("the bundle is past the head"));
+        }
+        let entries = self.logs().entries(&log, range)?;
+        tlog::tile::encode_bundle(entries.iter().map(Vec::as_slice))
+            .map_err(|e| Error::internal("a stored entry is longer than a bundle can hold").with_source(e))
     }
 
     /// Inclusion proof (RFC 6962 section 2.1.1) of the leaf at `index` in the tree of `size`.
     pub fn prove_inclusion(&self, who: &Principal, org: OrgId, index: u64, size: u64) -> Result<Vec<Hash>> {
-        let _ = (who, org, index, size);
-        todo!()
+        let log = self.provable(who, org)?;
+        self.check_sizes(&log, index.saturating_add(1), size)?;
+        Ok(self.logs().prove_inclusion(&log, index, size)?)
     }
 
     /// Consistency proof (RFC 6962 section 2.1.2) between two sizes.
     pub fn prove_consistency(&self, who: &Principal, org: OrgId, old: u64, new: u64) -> Result<Vec<Hash>> {
-        let _ = (who, org, old, new);
-        todo!()
+        let log = self.provable(who, org)?;
+        self.check_sizes(&log, old, new)?;
+        Ok(self.logs().prove_consistency(&log, old, new)?)
     }
 
     /// The proof for one event, made from its stored bytes, against the newest head.
     pub fn prove_event(&self, who: &Principal, org: OrgId, number: u64) -> Result<SealedProof> {
-        let _ = (who, org, number);
-        todo!()
+        let log = self.provable(who, org)?;
+        let head = self.logs().head(&log)?;
+        let missing = || Error::not_found(format!("no event has the number {number}"));
+        let index = number.checked_sub(1).filter(|index| *index < head.size).ok_or_else(missing)?;
+        let record = self.logs().read(&log, index..index + 1, usize::MAX)?.pop().ok_or_else(missing)?;
+        let entry =
+            encoding::entry_bytes(&record).ok_or_else(|| Error::not_found("the content of this event was erased"))?;
+        Ok(SealedProof {
+            index,
+            leaf_hash: tlog::leaf_hash(&entry),
+            entry,
+            inclusion: self.logs().prove_inclusion(&log, index, head.size)?,
+            head: self.to_head(&log, head),
+        })
+    }
+
+    /// The log of `org`, for whoever may read its proofs.
+    fn provable(&self, who: &Principal, org: OrgId) -> Result<log::LogId> {
+        self.allow(who, Verb::ReadProofs, org)?;
+        self.log_of(org)
+    }
+
+    /// Sizes come from outside: they must rise and not pass the head.
+    fn check_sizes(&self, log: &log::LogId, lower: u64, higher: u64) -> Result<()> {
+        let size = self.logs().head(log)?.size;
+        if higher > size {
+            return Err(Error::not_found(format!("the log has {size} entries, not {higher}")));
+        }
+        if lower > higher {
+            return Err(Error::invalid(format!("{lower} entries are not within {higher}")));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn to_head(&self, log: &log::LogId, head: log::Head) -> LogHead {
+        LogHead {
+            origin: self.logs().origin(log),
+            size: head.size,
+            root: head.root,
+            last_recorded_at: (head.size > 0).then(|| time::from_micros(head.last_received_at_us)),
+            checkpoint: head.checkpoint,
+        }
     }
 }

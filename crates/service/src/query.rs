@@ -1,12 +1,39 @@
 //! Events out: pages by number, pages by time, single events.
 
-use search::Query;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
-use crate::access::Principal;
-use crate::error::Result;
-use crate::model::{Event, OrgId};
+use log::{LogId, Record, RecordState};
+use search::{Prepared, Query};
+
+use crate::access::{Principal, Verb};
+use crate::encoding;
+use crate::error::{Error, Result};
+use crate::model::{Event, OrgId, Verdict, event, time};
+use crate::projection::Indexed;
+use crate::projection::document::document;
 use crate::proofs::LogHead;
 use crate::service::Service;
+use crate::window::{self, Window};
+
+/// Most bytes of stored events of one page; a page of very large events ends early, with `next` set.
+pub const PAGE_BYTES_MAX: usize = 64 << 20;
+
+/// Most entries beyond the index that one page looks at; it then ends early, with `next` set. More are only there while
+/// the index is being made.
+pub const SCAN_ENTRIES_MAX: u64 = 50_000;
+
+/// Most events that may be skipped by [`Service::query_by_time`].
+pub const OFFSET_MAX: u64 = 1_000_000;
+
+/// Entries read at once when the log is read backwards or hits are fetched.
+const CHUNK: u64 = 512;
+
+/// Bytes read at once.
+const READ_BYTES: usize = 4 << 20;
+
+/// Seconds after which a query that waits for the index may be tried again.
+const INDEX_RETRY_AFTER_S: u64 = 5;
 
 /// Most events of one page.
 pub const PAGE_EVENTS_MAX: usize = 10_000;
@@ -65,7 +92,10 @@ impl Default for EventQuery {
 pub struct Page {
     /// The events, in the order asked for.
     pub events: Vec<Event>,
-    /// More events match: pass this as `after` for the next page. `None`: no more at this moment.
+    /// Not everything was looked at: pass this as `after` for the next page. `None`: no more matches at this moment.
+    ///
+    /// The number of the page's last event, or one beyond it up to which nothing more matches. A page that ends early (see [`PAGE_BYTES_MAX`],
+    /// [`SCAN_ENTRIES_MAX`]) may be short, even empty, and still have a next one.
     pub next: Option<u64>,
     /// The head when the page was read; every event up to its size was looked at.
     pub head: LogHead,
@@ -79,15 +109,25 @@ impl Service {
     /// A page sees every event acknowledged before the call. Events below `after` never change between pages.
     ///
     /// # Errors
-    /// `Forbidden`, `NotFound`; `Corrupt` when stored records cannot be read; `Overloaded` when the index is being made.
+    /// `Forbidden`, `NotFound`; `Invalid` for a limit of 0; `Corrupt` when stored records cannot be read; `Unavailable`
+    /// when the index cannot be read.
     pub fn query(&self, who: &Principal, org: OrgId, query: &EventQuery) -> Result<Page> {
-        let _ = (who, org, query);
-        todo!()
+        let verb = match query.purpose {
+            Purpose::Read => Verb::ReadEvents,
+            Purpose::Extract => Verb::ExtractEvents,
+        };
+        self.allow(who, verb, org)?;
+        let page = self.page(org, query)?;
+        self.own().extracted(self.log_of(org)?, who, &page.events);
+        Ok(page)
     }
 
     /// Events newest first by `occurred_at`, ties by number, newest first: `limit` of them after skipping `offset`.
     ///
-    /// For surfaces that page by page number; the deeper the page, the dearer. `limit` at most [`PAGE_EVENTS_MAX`].
+    /// For surfaces that page by page number; the deeper the page, the dearer. `limit` is cut to [`PAGE_EVENTS_MAX`].
+    ///
+    /// # Errors
+    /// As for `query`; `TooLarge` past [`OFFSET_MAX`]; `Overloaded` while the index is being made.
     pub fn query_by_time(
         &self,
         who: &Principal,
@@ -96,25 +136,398 @@ impl Service {
         offset: u64,
         limit: usize,
     ) -> Result<Vec<Event>> {
-        let _ = (who, org, filter, offset, limit);
-        todo!()
+        self.allow(who, Verb::ReadEvents, org)?;
+        if limit == 0 {
+            return Err(Error::invalid("the limit is 0; ask for at least one event"));
+        }
+        if offset > OFFSET_MAX {
+            return Err(Error::too_large(format!(
+                "no more than {OFFSET_MAX} events can be skipped; narrow the filter"
+            )));
+        }
+        let limit = limit.min(PAGE_EVENTS_MAX);
+        let reading = self.reading(org, filter)?;
+        let numbers = reading.newest(offset as usize + limit)?;
+        let page = numbers.get(offset as usize..).unwrap_or_default();
+        let events: Vec<Event> = reading.fetch(page)?.0.into_iter().map(encoding::event).collect();
+        self.own().extracted(reading.log, who, &events);
+        Ok(events)
     }
 
-    /// How many events match; stops counting at `cap`.
+    /// How many events match; stops counting at `cap`. `Overloaded` while the index is being made.
     pub fn count(&self, who: &Principal, org: OrgId, filter: &Query, cap: u64) -> Result<u64> {
-        let _ = (who, org, filter, cap);
-        todo!()
+        self.allow(who, Verb::ReadEvents, org)?;
+        self.reading(org, filter)?.count(cap)
     }
 
     /// One event by number. `NotFound` past the head.
     pub fn get(&self, who: &Principal, org: OrgId, number: u64, verify: bool) -> Result<Event> {
-        let _ = (who, org, number, verify);
-        todo!()
+        self.allow(who, Verb::ReadEvents, org)?;
+        let log = self.log_of(org)?;
+        let event = match number.checked_sub(1) {
+            Some(index) if index < self.logs().head(&log)?.size => {
+                self.to_events(log, self.logs().read(&log, index..index + 1, READ_BYTES)?, verify).pop()
+            }
+            _ => None,
+        };
+        let event = event.ok_or_else(|| Error::not_found(format!("no event has the number {number}")))?;
+        self.own().extracted(log, who, std::slice::from_ref(&event));
+        Ok(event)
     }
 
     /// The event with this sender's id, if it is there.
     pub fn find(&self, who: &Principal, org: OrgId, id: &str) -> Result<Option<Event>> {
-        let _ = (who, org, id);
-        todo!()
+        self.allow(who, Verb::ReadEvents, org)?;
+        let log = self.log_of(org)?;
+        let Some(index) = self.logs().find_id(&log, &event::id_bytes(id))? else { return Ok(None) };
+        let found = self.to_events(log, self.logs().read(&log, index..index + 1, READ_BYTES)?, false).pop();
+        if let Some(found) = &found {
+            self.own().extracted(log, who, std::slice::from_ref(found));
+        }
+        Ok(found)
+    }
+
+    /// One page, for whoever is allowed already.
+    pub(crate) fn page(&self, org: OrgId, query: &EventQuery) -> Result<Page> {
+        if query.limit == 0 {
+            return Err(Error::invalid("the limit is 0; ask for at least one event"));
+        }
+        let limit = query.limit.min(PAGE_EVENTS_MAX);
+        let mut reading = self.reading(org, &query.filter)?;
+        reading.cut(query.order, query.after, query.until);
+        let (records, next) = match query.order {
+            Order::Ascending => reading.ascending(limit)?,
+            Order::Descending => reading.descending(limit)?,
+        };
+        let events = self.to_events(reading.log, records, query.verify);
+        let tainted = events.iter().any(|event| matches!(event.verdict, Some(Verdict::Tainted(_))));
+        Ok(Page {
+            events,
+            next,
+            head: self.to_head(&reading.log, reading.head),
+            tainted: query.verify.then_some(tainted),
+        })
+    }
+
+    /// Begins a read: takes the head first, so that everything acknowledged before is seen.
+    fn reading(&self, org: OrgId, filter: &Query) -> Result<Reading<'_>> {
+        let (ordinal, log) = {
+            let state = self.control().state();
+            let ordinal = state.ordinal(org).ok_or_else(crate::organisations::no_org)?;
+            (ordinal, state.orgs()[ordinal as usize].log)
+        };
+        let head = self.logs().head(&log)?;
+        let (mut window, filter) = window::split(filter);
+        window.highest = window.highest.min(head.size);
+        let mut reading = Reading {
+            service: self,
+            log,
+            ordinal,
+            indexed: self.projections().indexed(),
+            prepared: filter.prepare(),
+            filter,
+            lowest: window.lowest.max(1),
+            highest: window.highest,
+            head,
+        };
+        reading.cut_by_time(&window)?;
+        Ok(reading)
+    }
+
+    fn to_events(&self, log: LogId, records: Vec<Record>, verify: bool) -> Vec<Event> {
+        let verdicts: Vec<Option<Verdict>> = match verify {
+            true => self.logs().verify_records(&log, &records).into_iter().map(|state| Some(verdict(state))).collect(),
+            false => vec![None; records.len()],
+        };
+        let events = records.into_iter().zip(verdicts);
+        events.map(|(record, verdict)| Event { verdict, ..encoding::event(record) }).collect()
+    }
+}
+
+fn verdict(state: RecordState) -> Verdict {
+    match state {
+        // What was erased by order leaves its commitment, which still checks.
+        RecordState::Verified | RecordState::Erased => Verdict::Sound,
+        RecordState::Tainted(reason) => Verdict::Tainted(reason.as_str().to_owned()),
+        RecordState::Unsealed => Verdict::Tainted("unsealed".to_owned()),
+        RecordState::Unchecked(why) => Verdict::Tainted(format!("unchecked: {why}")),
+    }
+}
+
+/// One read of one log: from `lowest` to `highest`, both inclusive, as far as `filter` matches.
+///
+/// ```text
+/// 1 ........ lowest ......... watermark ......... highest ......... head
+///            |-- index answers --|-- scan answers --|
+/// ```
+struct Reading<'a> {
+    service: &'a Service,
+    log: LogId,
+    ordinal: u32,
+    indexed: Indexed,
+    filter: Query,
+    prepared: Prepared,
+    lowest: u64,
+    highest: u64,
+    head: log::Head,
+}
+
+/// Records in the order asked for, and where to go on if not everything was looked at.
+type Found = (Vec<Record>, Option<u64>);
+
+impl Reading<'_> {
+    /// Narrows to what lies after `after` and up to `until`, as seen in the order.
+    fn cut(&mut self, order: Order, after: Option<u64>, until: Option<u64>) {
+        match order {
+            Order::Ascending => {
+                self.lowest = self.lowest.max(after.map_or(1, |after| after.saturating_add(1)));
+                self.highest = self.highest.min(until.unwrap_or(u64::MAX));
+            }
+            Order::Descending => {
+                self.highest = self.highest.min(after.map_or(u64::MAX, |after| after.saturating_sub(1)));
+                self.lowest = self.lowest.max(until.unwrap_or(1));
+            }
+        }
+    }
+
+    /// Narrows by time of receipt. Times never fall, so each bound is found by halving.
+    fn cut_by_time(&mut self, window: &Window) -> Result<()> {
+        if window.is_empty() {
+            self.highest = 0;
+        }
+        if let Some(from_us) = window.from_us {
+            self.lowest = self.first_number(|at_us| at_us >= from_us)?;
+        }
+        if let Some(to_us) = window.to_us {
+            self.highest = self.first_number(|at_us| at_us > to_us)? - 1;
+        }
+        Ok(())
+    }
+
+    /// The first number in `lowest..=highest` whose time of receipt is far enough; `highest` + 1 if none is.
+    fn first_number(&self, is_far_enough: impl Fn(i64) -> bool) -> Result<u64> {
+        let (mut low, mut high) = (self.lowest, self.highest.saturating_add(1).max(self.lowest));
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let record = self.read(middle, middle)?.pop().ok_or_else(|| self.missing(middle))?;
+            match is_far_enough(record.received_at_us as i64) {
+                true => high = middle,
+                false => low = middle + 1,
+            }
+        }
+        Ok(low)
+    }
+
+    /// Reads numbers `from..=to`, as many as [`READ_BYTES`] hold.
+    fn read(&self, from: u64, to: u64) -> Result<Vec<Record>> {
+        Ok(self.service.logs().read(&self.log, from - 1..to, READ_BYTES)?)
+    }
+
+    fn missing(&self, number: u64) -> Error {
+        Error::corrupt(
+            "a stored event is missing",
+            format!("number {number} of log {} is below the head and not there", self.log),
+        )
+    }
+
+    /// Highest number that the index answers for, within this read.
+    fn indexed_to(&self) -> u64 {
+        match self.filter {
+            // The log answers by itself.
+            Query::All => 0,
+            _ => self.indexed.entries(self.ordinal).min(self.highest),
+        }
+    }
+
+    fn matches(&self, record: &Record) -> bool {
+        self.filter == Query::All || self.prepared.matches(&document(&encoding::event(record.clone())))
+    }
+
+    fn ascending(&self, limit: usize) -> Result<Found> {
+        let indexed_to = self.indexed_to();
+        let mut found = Vec::new();
+        let mut bytes = 0;
+        if self.lowest <= indexed_to {
+            let (after, until) = (Some(self.lowest - 1), Some(indexed_to));
+            let numbers = self.search(Order::Ascending, after, until, limit + 1)?;
+            let (records, all) = self.fetch(&numbers[..numbers.len().min(limit)])?;
+            if !all || numbers.len() > limit {
+                let next = records.last().map(|record| record.number);
+                return Ok((records, next));
+            }
+            bytes = records.iter().map(|record| record.body.len()).sum();
+            found = records;
+        }
+        let first = self.lowest.max(indexed_to + 1);
+        let mut number = first;
+        while number <= self.highest {
+            let records = self.read(number, self.highest.min(number + CHUNK - 1))?;
+            if records.is_empty() {
+                return Err(self.missing(number));
+            }
+            for record in records {
+                let over = found.len() == limit || bytes > PAGE_BYTES_MAX;
+                if self.matches(&record) {
+                    if over {
+                        // One more is known to match, so the page before it is not the last.
+                        return Ok((found, Some(record.number - 1)));
+                    }
+                    bytes += record.body.len();
+                    number = record.number + 1;
+                    found.push(record);
+                } else {
+                    number = record.number + 1;
+                }
+            }
+            if number - first > SCAN_ENTRIES_MAX && number <= self.highest {
+                return Ok((found, Some(number - 1)));
+            }
+        }
+        Ok((found, None))
+    }
+
+    fn descending(&self, limit: usize) -> Result<Found> {
+        let indexed_to = self.indexed_to();
+        let last_scanned = self.lowest.max(indexed_to + 1);
+        let mut found: Vec<Record> = Vec::new();
+        let mut bytes = 0;
+        let mut end = self.highest;
+        while end >= last_scanned {
+            let start = last_scanned.max(end.saturating_sub(CHUNK - 1));
+            for record in self.read_all(start, end)?.into_iter().rev() {
+                if !self.matches(&record) {
+                    continue;
+                }
+                if found.len() == limit || bytes > PAGE_BYTES_MAX {
+                    return Ok((found, Some(record.number + 1)));
+                }
+                bytes += record.body.len();
+                found.push(record);
+            }
+            end = start - 1;
+            if self.highest - end > SCAN_ENTRIES_MAX && end >= self.lowest {
+                return Ok((found, Some(start)));
+            }
+        }
+        if self.lowest <= indexed_to {
+            let wanted = limit - found.len();
+            let (after, until) = (Some(indexed_to + 1), Some(self.lowest));
+            let numbers = self.search(Order::Descending, after, until, wanted + 1)?;
+            let (records, all) = self.fetch(&numbers[..numbers.len().min(wanted)])?;
+            let more = !all || numbers.len() > wanted;
+            found.extend(records);
+            // With nothing on the page yet there is room for at least one record, so it has a last one.
+            let next = found.last().map(|record| record.number).filter(|_| more);
+            return Ok((found, next));
+        }
+        Ok((found, None))
+    }
+
+    /// Every record of numbers `from..=to`, however many reads that takes.
+    fn read_all(&self, from: u64, to: u64) -> Result<Vec<Record>> {
+        let mut records = self.read(from, to)?;
+        while let Some(last) = records.last().map(|record| record.number)
+            && last < to
+        {
+            records.extend(self.read(last + 1, to)?);
+        }
+        match records.len() as u64 == to + 1 - from {
+            true => Ok(records),
+            false => Err(self.missing(from)),
+        }
+    }
+
+    /// Numbers from the index alone.
+    fn search(&self, order: Order, after: Option<u64>, until: Option<u64>, limit: usize) -> Result<Vec<u64>> {
+        Ok(self.indexed.reader.search(self.ordinal, &self.filter, order, after, until, limit)?)
+    }
+
+    /// The records of these numbers, as many of them as [`PAGE_BYTES_MAX`] hold, and whether that is all.
+    fn fetch(&self, numbers: &[u64]) -> Result<(Vec<Record>, bool)> {
+        let mut records = Vec::with_capacity(numbers.len());
+        let mut bytes = 0;
+        for chunk in numbers.chunks(CHUNK as usize) {
+            if bytes > PAGE_BYTES_MAX {
+                return Ok((records, false));
+            }
+            let indexes: Vec<u64> = chunk.iter().map(|number| number - 1).collect();
+            for record in self.service.logs().read_many(&self.log, &indexes)? {
+                bytes += record.body.len();
+                records.push(record);
+            }
+        }
+        Ok((records, true))
+    }
+
+    /// Refuses what has to look at everything while too much is not in the index yet.
+    fn check_lag(&self) -> Result<()> {
+        if self.highest.saturating_sub(self.indexed.entries(self.ordinal)) > SCAN_ENTRIES_MAX {
+            return Err(Error::overloaded("the search index is being made", INDEX_RETRY_AFTER_S));
+        }
+        Ok(())
+    }
+
+    /// Calls `each` with every matching record of numbers `from..=highest`, ascending, until it says false.
+    fn scan(&self, from: u64, mut each: impl FnMut(Record) -> bool) -> Result<()> {
+        let mut number = from;
+        while number <= self.highest {
+            let records = self.read(number, self.highest.min(number + CHUNK - 1))?;
+            number = records.last().ok_or_else(|| self.missing(number))?.number + 1;
+            for record in records {
+                if self.matches(&record) && !each(record) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&self, cap: u64) -> Result<u64> {
+        if self.filter == Query::All {
+            return Ok((self.highest + 1).saturating_sub(self.lowest).min(cap));
+        }
+        self.check_lag()?;
+        let indexed_to = self.indexed_to();
+        let mut count = 0;
+        if self.lowest <= indexed_to {
+            let bounds = Query::Range {
+                field: search::NumberField::Number,
+                min: Some(self.lowest as i64),
+                max: Some(indexed_to as i64),
+            };
+            count = self.indexed.reader.count(self.ordinal, &Query::And(vec![self.filter.clone(), bounds]), cap)?;
+        }
+        self.scan(self.lowest.max(indexed_to + 1), |_| {
+            count += 1;
+            count < cap
+        })?;
+        Ok(count.min(cap))
+    }
+
+    /// The numbers of the newest matches by time of occurrence, ties by number, newest first; at most `most`.
+    fn newest(&self, most: usize) -> Result<Vec<u64>> {
+        self.check_lag()?;
+        let indexed_to = self.indexed.entries(self.ordinal).min(self.highest);
+        // Holds the newest so far; its top is the oldest of them, which goes first.
+        let mut newest: BinaryHeap<Reverse<(i64, u64)>> = BinaryHeap::new();
+        if self.lowest <= indexed_to {
+            let found = self.indexed.reader.newest(self.ordinal, &self.filter, self.lowest..=indexed_to, most)?;
+            newest.extend(found.into_iter().map(Reverse));
+        }
+        let mut offer = |record: Record| {
+            let number = record.number;
+            let key = Reverse((time::micros(encoding::event(record).occurred_at()), number));
+            if newest.len() < most {
+                newest.push(key);
+            } else if newest.peek().is_some_and(|oldest| key.0 > oldest.0) {
+                newest.pop();
+                newest.push(key);
+            }
+        };
+        self.scan(self.lowest.max(indexed_to + 1), |record| {
+            offer(record);
+            true
+        })?;
+        Ok(newest.into_sorted_vec().into_iter().map(|Reverse((_, number))| number).collect())
     }
 }

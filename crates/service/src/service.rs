@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use log::{Clock, Entropy, LogId, Logs};
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
@@ -77,6 +78,9 @@ impl Service {
         let own = Arc::new(OwnEvents::new(logs.clone(), Arc::clone(&config.clock)));
         let projections =
             Projections::open(&index_path(&config.data), config.index, logs.clone(), Arc::clone(&control))?;
+        let runtime =
+            Handle::try_current().map_err(|e| Error::internal("opened outside of a runtime").with_source(e))?;
+        projections.start(runtime)?;
         let (stop, stopped) = watch::channel(false);
         let service = Service {
             inner: Arc::new(Inner {

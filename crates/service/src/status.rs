@@ -49,6 +49,30 @@ impl Status {
 impl Service {
     /// How the service is now.
     pub fn status(&self) -> Status {
-        todo!()
+        let log = self.logs().stats();
+        let (organisations, accounts, orgs) = {
+            let state = self.control().state();
+            let mut orgs: Vec<_> = state.orgs().iter().map(|org| (Some(org.id), org.log)).collect();
+            orgs.push((None, self.control().log()));
+            (state.orgs().len() as u64, state.accounts().len() as u64, orgs)
+        };
+        let read_only = orgs.into_iter().filter_map(|(org, log)| match self.logs().state(&log) {
+            Ok(log::LogState::Open) => None,
+            Ok(state) => Some(LogStatus { org, log, state }),
+            // Its record is durable and the log is being opened this very moment.
+            Err(_) => None,
+        });
+        Status {
+            read_only: read_only.collect(),
+            stopped: log.stopped.as_deref().map(str::to_owned),
+            log,
+            index_lag: self.projections().lag(),
+            index_documents: self.projections().documents(),
+            index_error: self.projections().trouble(),
+            organisations,
+            accounts,
+            own_events_waiting: self.own().waiting(),
+            own_events_lost: self.own().lost(),
+        }
     }
 }
