@@ -37,11 +37,14 @@ as_postgres() {
 cleanup() {
   status=$?
   trap - EXIT INT TERM
-  if [ -n "$bench" ]; then kill "$bench" 2>/dev/null || true; fi
+  if [ -n "$bench" ] && kill "$bench" 2>/dev/null; then wait "$bench" || true; fi
   if [ -f "$work/counterfoil/server.pid" ]; then
     # Only still there, and ours, when the benchmark was killed before it could stop its server.
     pid=$(cat "$work/counterfoil/server.pid")
-    if [ "$(readlink "/proc/$pid/exe" 2>/dev/null)" = "$PWD/target/release/counterfoil" ]; then kill "$pid" || true; fi
+    if [ "$(readlink "/proc/$pid/exe" 2>/dev/null)" = "$PWD/target/release/counterfoil" ]; then
+      kill "$pid" || true
+      for _ in $(seq 100); do [ -d "/proc/$pid" ] && sleep 0.1; done
+    fi
   fi
   if [ -f "$work/postgres/data/postmaster.pid" ]; then
     as_postgres "$postgres/pg_ctl" -D "$work/postgres/data" -m immediate -w stop >/dev/null || true
