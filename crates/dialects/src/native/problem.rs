@@ -125,9 +125,13 @@ impl Problem {
     }
 
     /// 429: too many failed logins.
-    pub fn locked(until: Timestamp) -> Problem {
-        let detail = format!("too many failed logins; this one was not tried, the next one is after {}", time(until));
-        Problem::outside_the_kinds(StatusCode::TOO_MANY_REQUESTS, "locked", detail)
+    pub fn locked(until: Timestamp, now: Timestamp) -> Problem {
+        let detail =
+            format!("too many failed logins; this one was not tried, the next one will be after {}", time(until));
+        let mut problem = Problem::outside_the_kinds(StatusCode::TOO_MANY_REQUESTS, "locked", detail);
+        let wait = until.duration_since(now).as_secs_f64().ceil().max(1.0);
+        problem.0.retry_after_s = Some(wait as u64);
+        problem
     }
 
     fn outside_the_kinds(status: StatusCode, kind: &'static str, detail: impl Into<String>) -> Problem {

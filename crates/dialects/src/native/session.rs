@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use service::{Caller, ErrorKind, LoginError, NewToken, Role, Scope, TokenForm, Verb};
+use service::{Caller, ErrorKind, LoginError, NewToken, Role, Scope, Timestamp, TokenForm, Verb};
 
 use super::call::{Bearer, json, reply};
 use super::problem::{Problem, Result};
@@ -35,7 +35,8 @@ pub async fn login(
             return Err(problem);
         }
     };
-    let who = context.service.login(None, &login.login, &login.password, &caller).await.map_err(refused)?;
+    let who = context.service.login(None, &login.login, &login.password, &caller).await;
+    let who = who.map_err(|why| refused(why, context.service.now()))?;
     let new = NewToken {
         account: who.account,
         scopes: usable_scopes(&who.roles),
@@ -49,12 +50,12 @@ pub async fn login(
     Ok(reply(StatusCode::OK, &LoggedIn { token: secret, expires_at: token.expires_at.map(wire::time), account }))
 }
 
-fn refused(error: LoginError) -> Problem {
+fn refused(error: LoginError, now: Timestamp) -> Problem {
     match error {
         LoginError::UnknownUser | LoginError::WrongPassword => {
             Problem::new(ErrorKind::Unauthenticated, "unknown login name or wrong password")
         }
-        LoginError::Locked { until } => Problem::locked(until),
+        LoginError::Locked { until } => Problem::locked(until, now),
         LoginError::Disabled => Problem::new(ErrorKind::Forbidden, "this account is switched off"),
         LoginError::Failed(error) => error.into(),
     }
