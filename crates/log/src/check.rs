@@ -44,14 +44,17 @@ impl Check {
     }
 }
 
+/// A job, and where its answer goes.
+type Asked = (CheckJob, Sender<(Vec<u8>, bool)>);
+
 /// The checking thread.
 pub(crate) struct Checker {
-    jobs: Option<Sender<(CheckJob, Sender<(Vec<u8>, bool)>)>>,
+    jobs: Option<Sender<Asked>>,
 }
 
 impl Checker {
     pub(crate) fn new() -> Checker {
-        let (jobs, taken) = unbounded::<(CheckJob, Sender<(Vec<u8>, bool)>)>();
+        let (jobs, taken) = unbounded::<Asked>();
         let started = thread::Builder::new().name("log-check".into()).spawn(move || {
             for (job, answer) in taken {
                 let agreed = agrees(&job);

@@ -203,7 +203,11 @@ pub(crate) fn scan(
         file.read_exact_at(&mut payload, frame.payload_offset())?;
         frame.checks = crc32c::crc32c(&payload) == header.payload_crc;
         if !frame.checks {
-            if frame.end() == len && has_unwritten_sector(frame.payload_offset(), &payload) {
+            // The payload begins in the sector where its header ends, which was written.
+            let to_boundary = SECTOR_BYTES - frame.payload_offset() as usize % SECTOR_BYTES;
+            let later = to_boundary % SECTOR_BYTES;
+            let rest = payload.get(later..).unwrap_or_default();
+            if frame.end() == len && has_unwritten_sector(frame.payload_offset() + later as u64, rest) {
                 scan.tail = Tail::Torn(at);
                 return Ok(scan);
             }
@@ -252,22 +256,25 @@ fn is_torn(file: &dyn File, at: u64, len: u64) -> io::Result<bool> {
     const WINDOW_BYTES: u64 = 1 << 16;
     let mut start = at;
     while start < len {
-        let mut bytes = vec![0; WINDOW_BYTES.min(len - start) as usize];
+        // Windows end where sectors do, so that only the last one ends within a sector.
+        let end = ((start + WINDOW_BYTES) / SECTOR_BYTES as u64 * SECTOR_BYTES as u64).min(len);
+        let mut bytes = vec![0; (end - start) as usize];
         file.read_exact_at(&mut bytes, start)?;
         if has_unwritten_sector(start, &bytes) {
             return Ok(true);
         }
-        start += bytes.len() as u64;
+        start = end;
     }
     Ok(false)
 }
 
 /// Whether a sector of the file, as far as it lies within these bytes, is all zeros.
+///
+/// Even one byte counts at either end: a frame starts with its magic, and ends with a hash or a text, not with zeros.
 fn has_unwritten_sector(offset: u64, bytes: &[u8]) -> bool {
     let to_boundary = (SECTOR_BYTES - (offset as usize % SECTOR_BYTES)) % SECTOR_BYTES;
     let (head, rest) = bytes.split_at(to_boundary.min(bytes.len()));
-    // Fewer bytes than this may be zeros by chance or by content.
-    let unwritten = |part: &[u8]| part.len() >= 16 && part.iter().all(|&b| b == 0);
+    let unwritten = |part: &[u8]| !part.is_empty() && part.iter().all(|&b| b == 0);
     unwritten(head) || rest.chunks(SECTOR_BYTES).any(unwritten)
 }
 

@@ -46,6 +46,12 @@ const MERGE_FAN_IN: usize = 8;
 /// A row's key: the first 8 bytes of SHA-256(`02` ‖ log id ‖ id). Not guessable into collisions cheaply, and uniform.
 type Key = u64;
 
+/// Indexes by log ordinal and id.
+type IdMap = HashMap<(u32, [u8; 16]), u64>;
+
+/// An entry's log and id, and its index.
+type IdPlace = ((LogId, [u8; 16]), u64);
+
 /// The ids of all logs.
 pub(crate) struct Ids {
     store: Arc<dyn Store>,
@@ -57,11 +63,11 @@ pub(crate) struct Ids {
 #[derive(Default)]
 struct Known {
     /// Of the group that is being committed.
-    staged: HashMap<(u32, [u8; 16]), u64>,
+    staged: IdMap,
     /// Of the commit file in use.
-    active: HashMap<(u32, [u8; 16]), u64>,
+    active: IdMap,
     /// Of closed commit files that are not sealed, by file number.
-    closed: BTreeMap<u64, Arc<HashMap<(u32, [u8; 16]), u64>>>,
+    closed: BTreeMap<u64, Arc<IdMap>>,
     /// Of sealed ones, in order of segments.
     runs: Vec<Arc<IdRun>>,
 }
@@ -152,7 +158,7 @@ impl Ids {
     pub(crate) fn seal_file(&self, number: u64, log_of: &HashMap<u32, LogId>) -> Result<()> {
         // Absent if a sealing that failed later is tried again.
         let Some(closed) = self.known.read().closed.get(&number).cloned() else { return self.merge() };
-        let pairs: Vec<((LogId, [u8; 16]), u64)> =
+        let pairs: Vec<IdPlace> =
             closed.iter().filter_map(|((ordinal, id), index)| Some(((*log_of.get(ordinal)?, *id), *index))).collect();
         let run = self.write_run(number, number, pairs.len(), sorted_rows(&pairs).into_iter().map(Ok))?;
         {
@@ -352,14 +358,14 @@ fn keys_of<'a>(ids: impl Iterator<Item = (&'a LogId, &'a [u8; 16])>) -> Vec<Key>
     tlog::batch::commitments(&items).iter().map(|hash| u64_at(&hash.0, 0)).collect()
 }
 
-fn sorted_rows(pairs: &[((LogId, [u8; 16]), u64)]) -> Vec<(Key, u64)> {
+fn sorted_rows(pairs: &[IdPlace]) -> Vec<(Key, u64)> {
     let keys = keys_of(pairs.iter().map(|((log, id), _)| (log, id)));
     let mut rows: Vec<(Key, u64)> = keys.into_iter().zip(pairs.iter().map(|(_, index)| *index)).collect();
     rows.sort_unstable();
     rows
 }
 
-fn rows_of_segment(shared: &Shared, segment: u64) -> Result<Vec<((LogId, [u8; 16]), u64)>> {
+fn rows_of_segment(shared: &Shared, segment: u64) -> Result<Vec<IdPlace>> {
     let attempt = |err: io::Error| Error::io("read", &Part::Bodies.path(segment), &err);
     let file = shared.reading.segment_file(segment, Part::Bodies)?;
     let directory = segment::read_directory(&*file, Part::Bodies, segment).map_err(attempt)?;

@@ -44,6 +44,7 @@ mod clock;
 mod commit;
 mod error;
 mod frame;
+pub mod fsck;
 pub mod group;
 mod growth;
 mod id;

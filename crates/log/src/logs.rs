@@ -97,6 +97,7 @@ impl Logs {
     /// - `NotFound`: no data folder there, or of an unknown format version.
     /// - `Conflict`: another process has it open, or `audit_host` is not the one it was created with.
     /// - `Unavailable`: the store failed.
+    #[expect(clippy::too_many_arguments, reason = "called once, by one who has all of these at hand")]
     pub fn open(
         store: Arc<dyn Store>,
         signer_store: Arc<dyn Store>,

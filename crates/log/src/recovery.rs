@@ -101,6 +101,7 @@ pub(crate) fn read_format(store: &dyn Store) -> Result<String> {
 }
 
 /// Opens a data folder.
+#[expect(clippy::too_many_arguments, reason = "the body of `Logs::open`")]
 pub(crate) fn open(
     store: Arc<dyn Store>,
     signer_store: &Arc<dyn Store>,

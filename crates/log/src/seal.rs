@@ -125,7 +125,7 @@ pub(crate) fn seal_file(shared: &Shared, ids: &Ids, file: &Arc<CommitFile>) -> R
     let path = commit_path(file.number);
     let store = &shared.reading.store;
     match store.remove(&path) {
-        Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(Error::io("remove", &path, &err)),
+        Err(err) if err.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", &path, &err)),
         _ => store.sync_dir("commit").map_err(|err| Error::io("sync the folder of", &path, &err)),
     }
 }
@@ -218,7 +218,7 @@ fn tmp_path(number: u64, part: Part) -> String {
 fn create_tmp(store: &dyn Store, number: u64, part: Part) -> Result<Arc<dyn File>> {
     let path = tmp_path(number, part);
     match store.remove(&path) {
-        Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(Error::io("remove", &path, &err)),
+        Err(err) if err.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", &path, &err)),
         _ => store.create(&path).map_err(|err| Error::io("create", &path, &err)),
     }
 }

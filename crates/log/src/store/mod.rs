@@ -7,7 +7,9 @@
 use std::io;
 use std::sync::Arc;
 
+pub mod conformance;
 pub mod embedded;
+pub mod faulty;
 pub mod memory;
 
 /// A folder of files.
