@@ -1,10 +1,15 @@
 //! `verify log` and `fsck`: a whole log checked from its files or over the network.
 
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use log::LogId;
+use log::fsck::{self, KeySource, Request};
+use log::store::Store;
+use log::store::embedded::FolderStore;
 use serde_json::{Value, json};
-use tlog::checkpoint::Checkpoint;
 use tlog::note::VerifierKey;
 use ureq::Agent;
 
@@ -28,17 +33,166 @@ pub fn log(args: &cli::VerifyLog) -> anyhow::Result<ExitCode> {
     let mut since = Vec::new();
     for path in &args.since {
         let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-        since.push(head(&text).with_context(|| path.display().to_string())?);
+        head(&text).with_context(|| path.display().to_string())?;
+        since.push(text);
     }
     if args.source.starts_with("http://") || args.source.starts_with("https://") {
         return over_network(args, keys, since);
     }
-    bail!("folders: in progress")
+    in_folder(args, keys, since)
 }
 
-/// `counterfoil fsck`
-pub fn fsck(_args: &cli::Fsck) -> anyhow::Result<ExitCode> {
-    bail!("in progress")
+/// `counterfoil fsck`: every log and every file of a data folder, under the folder's own keys.
+pub fn fsck(args: &cli::Fsck) -> anyhow::Result<ExitCode> {
+    let report = verify_folder(&args.data, &Request::default())?;
+    show_folder(&args.data, &report, args.json)
+}
+
+fn in_folder(args: &cli::VerifyLog, vkeys: Vec<VerifierKey>, mut since: Vec<String>) -> anyhow::Result<ExitCode> {
+    let only = args
+        .only
+        .as_deref()
+        .map(str::parse::<LogId>)
+        .transpose()
+        .map_err(|error| anyhow::anyhow!("--only: {error}"))?;
+    let mut memory = match &args.remember {
+        Some(path) => Memory::read(path)?,
+        None => Memory::default(),
+    };
+    since.extend(memory.notes().filter(|note| only.is_none_or(|log| is_of(note, log))).map(ToOwned::to_owned));
+    let data = Path::new(&args.source);
+    let mut report = verify_folder(data, &Request { vkeys: vkeys.clone(), since, only })?;
+    for key in &vkeys {
+        // Presenting another log's data in place of the one whose key was given must not pass.
+        if !report.logs.iter().any(|log| log.origin == key.name()) {
+            report.undecided.push(format!("no log checked here is {}, whose key was given", key.name()));
+        }
+    }
+    let code = show_folder(data, &report, args.json)?;
+    if let (fsck::Verdict::Verified, Some(path)) = (report.verdict(), &args.remember) {
+        for log in &report.logs {
+            if let Some(note) = &log.checkpoint {
+                memory.remember(&log.origin, note);
+            }
+        }
+        memory.write(path)?;
+    }
+    Ok(code)
+}
+
+fn is_of(note: &str, log: LogId) -> bool {
+    head(note).is_ok_and(|head| head.origin.ends_with(&format!("/l/{log}")))
+}
+
+/// Reads everything in `data`; a server may be running on it.
+fn verify_folder(data: &Path, request: &Request) -> anyhow::Result<fsck::Report> {
+    let folder = data.join("log");
+    if !folder.is_dir() {
+        bail!("{} is not a data folder: it holds no folder `log`", data.display());
+    }
+    let store: Arc<dyn Store> = Arc::new(FolderStore::new(folder));
+    let signer = data.join("signer");
+    let signer: Option<Arc<dyn Store>> = signer.is_dir().then(|| Arc::new(FolderStore::new(signer)) as Arc<dyn Store>);
+    let bar = output::progress(Some(0), "", true);
+    let report = fsck::verify_folder(&store, signer.as_ref(), request, &|progress| {
+        bar.set_length(progress.bytes_expected);
+        bar.set_position(progress.bytes_read);
+    });
+    bar.finish_and_clear();
+    Ok(report)
+}
+
+fn show_folder(data: &Path, report: &fsck::Report, as_json: bool) -> anyhow::Result<ExitCode> {
+    let verdict = match report.verdict() {
+        fsck::Verdict::Verified => Verdict::Verified,
+        fsck::Verdict::Tainted => Verdict::Tainted,
+        fsck::Verdict::Undecided => Verdict::Undecided,
+    };
+    if as_json {
+        output::json(&folder_json(data, report, verdict))?;
+        return Ok(verdict.exit_code());
+    }
+    println!("folder   {} ({} of {} bytes read)", data.display(), report.bytes_read, report.bytes_expected);
+    for log in &report.logs {
+        println!("log      {}", log.origin);
+        let key = match log.key {
+            KeySource::Pinned => "the key you gave",
+            KeySource::Folder => "the folder's own key",
+            KeySource::None => "no key",
+        };
+        match &log.head {
+            Some((size, root)) => println!("  head     size {size}, root {root}, signed by {key}"),
+            None => println!("  head     none that can be verified"),
+        }
+        let unsealed = match log.entries_unsealed {
+            0 => String::new(),
+            n => format!(", {n} written but not yet signed"),
+        };
+        println!(
+            "  entries  {} read of {}{unsealed}; {} signed heads on the way",
+            log.entries_read, log.entries_expected, log.heads_checked
+        );
+        for divergence in &log.divergences {
+            let place = divergence.number.map_or("log".to_owned(), |number| format!("seq {number}"));
+            println!("  TAINTED  {place}: {}: {}", divergence.reason.as_str(), output::printable(&divergence.detail));
+        }
+        if log.divergence_count > log.divergences.len() as u64 {
+            println!("  TAINTED  {} in all; the first {} are listed", log.divergence_count, log.divergences.len());
+        }
+    }
+    for file in &report.files {
+        let first =
+            file.first.map_or(String::new(), |(log, number)| format!(" (first entry it holds: seq {number} of {log})"));
+        println!("TAINTED  {}: {}{first}", file.path, output::printable(&file.what));
+    }
+    for what in &report.undecided {
+        println!("undecided: {}", output::printable(what));
+    }
+    for note in &report.notes {
+        println!("note     {}", output::printable(note));
+    }
+    if let Some((log, number)) = report.first_damaged() {
+        println!("first damaged: seq {number} of log {log}");
+    }
+    if report.logs.iter().any(|log| log.key == KeySource::Folder) {
+        println!("note     the folder's own keys were used for some logs; pin them with --vkey to know who signed");
+    }
+    println!("{}", verdict.as_str());
+    Ok(verdict.exit_code())
+}
+
+fn folder_json(data: &Path, report: &fsck::Report, verdict: Verdict) -> Value {
+    let logs: Vec<Value> = report
+        .logs
+        .iter()
+        .map(|log| {
+            let divergences: Vec<Value> = log
+                .divergences
+                .iter()
+                .map(|d| json!({ "seq": d.number, "reason": d.reason.as_str(), "detail": d.detail }))
+                .collect();
+            json!({
+                "log": log.log.to_string(), "origin": log.origin,
+                "head": log.head.as_ref().map(|(size, root)| json!({ "size": size, "root": root.to_string() })),
+                "key_pinned": log.key == KeySource::Pinned, "entries_read": log.entries_read,
+                "entries_expected": log.entries_expected, "entries_unsealed": log.entries_unsealed,
+                "heads_checked": log.heads_checked, "divergences": divergences, "divergence_count": log.divergence_count,
+            })
+        })
+        .collect();
+    let files: Vec<Value> = report
+        .files
+        .iter()
+        .map(|file| {
+            let first = file.first.map(|(log, number)| json!({ "log": log.to_string(), "seq": number }));
+            json!({ "path": file.path, "what": file.what, "first": first })
+        })
+        .collect();
+    let first = report.first_damaged().map(|(log, number)| json!({ "log": log.to_string(), "seq": number }));
+    json!({
+        "folder": data, "verdict": verdict.as_str(), "bytes_read": report.bytes_read, "bytes_expected": report.bytes_expected,
+        "logs": logs, "files": files, "undecided": report.undecided, "notes": report.notes, "first_damaged": first,
+    })
 }
 
 /// The log's published files over HTTP.
@@ -64,11 +218,7 @@ impl Fetch for Published {
     }
 }
 
-fn over_network(
-    args: &cli::VerifyLog,
-    mut keys: Vec<VerifierKey>,
-    mut since: Vec<Checkpoint>,
-) -> anyhow::Result<ExitCode> {
+fn over_network(args: &cli::VerifyLog, mut keys: Vec<VerifierKey>, since: Vec<String>) -> anyhow::Result<ExitCode> {
     if args.only.is_some() {
         bail!("--only is for folders: an address names one log already");
     }
@@ -85,6 +235,7 @@ fn over_network(
         Some(path) => Memory::read(path)?,
         None => Memory::default(),
     };
+    let mut since = since.iter().map(|note| head(note)).collect::<anyhow::Result<Vec<_>>>()?;
     since.extend(keys.iter().filter_map(|key| memory.get(key.name())));
 
     let bar = output::progress(Some(0), "entries", false);

@@ -41,6 +41,11 @@ impl Memory {
         self.0.get(origin).and_then(|note| head(note).ok())
     }
 
+    /// Every remembered note.
+    pub fn notes(&self) -> impl Iterator<Item = &str> {
+        self.0.values().map(String::as_str)
+    }
+
     /// Remembers a verified checkpoint in place of an older one.
     pub fn remember(&mut self, origin: &str, note: &str) {
         self.0.insert(origin.to_owned(), note.to_owned());
