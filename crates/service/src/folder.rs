@@ -95,64 +95,78 @@ impl Service {
     ///
     /// The folder may be missing or empty; anything else is refused (`Conflict`), a half-made one by name.
     pub fn init(config: &Config, init: Init) -> Result<Initialised> {
-        let data = &config.data;
-        // Everything that can be refused is refused before anything is written.
-        let name = organisations::check_name(&init.org)?;
-        let login = accounts::check_login(&init.admin)?;
-        check_audit_host(&init.audit_host)?;
-        let passwords = Passwords::new(config.passwords, Arc::clone(&config.entropy))?;
-        let password = passwords.hash_blocking(&init.password)?;
-
-        let unfinished = data.join("init.unfinished");
-        check_empty(data)?;
-        fs::create_dir_all(data).map_err(|e| io("make the data folder", data, e))?;
-        let lock = take_lock(data)?;
-        write_new(&unfinished, b"remove this folder if no `counterfoil init` is at work in it\n", 0o644)?;
-
-        let mut seed = Zeroizing::new([0; 32]);
-        config.entropy.fill(&mut *seed);
-        write_seed(data, &seed)?;
-        let (store, signer) = stores(data);
-        Logs::create_folder(&store, &signer, &init.audit_host)?;
-        let folder = Folder {
-            instance: Instance { id: hex::encode(random(config)), audit_host: init.audit_host },
-            control_log: LogId(random(config)),
-            seed,
-            lock,
-        };
-        let logs = folder.open_logs(config)?;
-        logs.create(folder.control_log)?;
-        let control = Control::open(logs.clone(), folder.control_log, folder.snapshots(data))?;
-        let (org, admin, log) =
-            (OrgId::from_bytes(random(config)), AccountId::from_bytes(random(config)), LogId(random(config)));
-        control.execute_blocking(vec![
-            Record::OrganisationCreated {
-                id: org,
-                parent: None,
-                slug: organisations::slug(&name, |_| false),
-                name,
-                log: log.to_string(),
-            },
-            Record::AccountCreated {
-                id: admin,
-                org,
-                display_name: login.clone(),
-                name: login,
-                roles: vec![Role::Admin],
-                password: Some(password),
-            },
-        ])?;
-        logs.create(log)?;
-        let made = Initialised { org, admin, origin: logs.origin(&log), vkey: logs.vkey(&log)? };
-        drop(control);
-        logs.shutdown();
-
-        // From here on the folder is whole: the name `instance.toml` appears with its content or not at all.
-        folder.write_instance(data)?;
-        fs::remove_file(&unfinished).map_err(|e| io("remove", &unfinished, e))?;
-        sync_folder(data)?;
-        Ok(made)
+        apart(|| make(config, init))
     }
+}
+
+/// Runs work that waits for the log on a thread of its own: the log refuses to be waited for on a thread of a runtime,
+/// and callers here may well be on one.
+pub(crate) fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| match scope.spawn(work).join() {
+        Ok(done) => done,
+        Err(panic) => std::panic::resume_unwind(panic),
+    })
+}
+
+/// See [`Service::init`].
+fn make(config: &Config, init: Init) -> Result<Initialised> {
+    let data = &config.data;
+    // Everything that can be refused is refused before anything is written.
+    let name = organisations::check_name(&init.org)?;
+    let login = accounts::check_login(&init.admin)?;
+    check_audit_host(&init.audit_host)?;
+    let passwords = Passwords::new(config.passwords, Arc::clone(&config.entropy))?;
+    let password = passwords.hash_blocking(&init.password)?;
+
+    let unfinished = data.join("init.unfinished");
+    check_empty(data)?;
+    fs::create_dir_all(data).map_err(|e| io("make the data folder", data, e))?;
+    let lock = take_lock(data)?;
+    write_new(&unfinished, b"remove this folder if no `counterfoil init` is at work in it\n", 0o644)?;
+
+    let mut seed = Zeroizing::new([0; 32]);
+    config.entropy.fill(&mut *seed);
+    write_seed(data, &seed)?;
+    let (store, signer) = stores(data);
+    Logs::create_folder(&store, &signer, &init.audit_host)?;
+    let folder = Folder {
+        instance: Instance { id: hex::encode(random(config)), audit_host: init.audit_host },
+        control_log: LogId(random(config)),
+        seed,
+        lock,
+    };
+    let logs = folder.open_logs(config)?;
+    logs.create(folder.control_log)?;
+    let control = Control::open(logs.clone(), folder.control_log, folder.snapshots(data))?;
+    let (org, admin, log) =
+        (OrgId::from_bytes(random(config)), AccountId::from_bytes(random(config)), LogId(random(config)));
+    control.execute_blocking(vec![
+        Record::OrganisationCreated {
+            id: org,
+            parent: None,
+            slug: organisations::slug(&name, |_| false),
+            name,
+            log: log.to_string(),
+        },
+        Record::AccountCreated {
+            id: admin,
+            org,
+            display_name: login.clone(),
+            name: login,
+            roles: vec![Role::Admin],
+            password: Some(password),
+        },
+    ])?;
+    logs.create(log)?;
+    let made = Initialised { org, admin, origin: logs.origin(&log), vkey: logs.vkey(&log)? };
+    drop(control);
+    logs.shutdown();
+
+    // From here on the folder is whole: the name `instance.toml` appears with its content or not at all.
+    folder.write_instance(data)?;
+    fs::remove_file(&unfinished).map_err(|e| io("remove", &unfinished, e))?;
+    sync_folder(data)?;
+    Ok(made)
 }
 
 impl Folder {

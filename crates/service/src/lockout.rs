@@ -64,6 +64,8 @@ impl Lockouts {
     /// Begins a try. It counts as a failure until [`Lockouts::succeeded`] or [`Lockouts::abandoned`] says otherwise, so
     /// that a thousand tries at once are not better than one after another.
     ///
+    /// Locks that are over must have been ended by [`Lockouts::expire`] before.
+    ///
     /// # Errors
     /// The name or the address is locked, or has to wait.
     pub fn begin(&mut self, name: &str, address: Option<IpAddr>, now_us: u64) -> Result<(), Refused> {

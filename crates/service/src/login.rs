@@ -56,6 +56,7 @@ impl Service {
             Try { org: self.login_org(account.as_ref(), org_hint), account: account.as_ref(), name: &name, caller };
         let watched = if name.len() > NAME_BYTES_MAX { UNKNOWN_USER } else { &name };
 
+        self.expire_locks();
         let begun = self.lockouts().lock().begin(watched, caller.address, now_us);
         if let Err(refused) = begun {
             self.record_lock_changes(tried.org, refused.changes);

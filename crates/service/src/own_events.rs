@@ -11,7 +11,8 @@
 //! | `account.created`, `account.changed` | admin | with before and after; never a password | before the answer |
 //! | `events.extracted` | system | events were handed out: how many, and which numbers | soon, coalesced |
 //!
-//! They go to the log of the organisation concerned. *Soon*: queued, durable moments later, and at the latest by shutdown.
+//! They go to the log of the organisation concerned; where that takes no more entries because it is damaged, to the control
+//! log, so that people can still log in to find out. *Soon*: queued, durable moments later, and at the latest by shutdown.
 //! *Coalesced*: one event stands for many alike, with a count, so that neither garbage nor polling can flood a log:
 //! refusals are written at once and then at most once a minute for each address and reason; extractions ten seconds after
 //! the first and then at most once a minute for each account, address and surface.
@@ -146,6 +147,8 @@ struct Tally {
 pub struct OwnEvents {
     logs: Logs,
     clock: Arc<dyn Clock>,
+    /// Takes the events of logs that are read-only.
+    control_log: LogId,
     queue: Mutex<VecDeque<(LogId, NewEntry)>>,
     queued: Notify,
     /// Number of own events that were ever queued, and that were ever written or lost: settled when equal.
@@ -157,10 +160,11 @@ pub struct OwnEvents {
 
 impl OwnEvents {
     /// Nothing is written before [`OwnEvents::run`] is.
-    pub fn new(logs: Logs, clock: Arc<dyn Clock>) -> OwnEvents {
+    pub fn new(logs: Logs, clock: Arc<dyn Clock>, control_log: LogId) -> OwnEvents {
         OwnEvents {
             logs,
             clock,
+            control_log,
             queue: Mutex::default(),
             queued: Notify::new(),
             accepted: AtomicU64::new(0),
@@ -178,7 +182,18 @@ impl OwnEvents {
         from: Option<IpAddr>,
         draft: &EventDraft,
     ) -> Result<()> {
-        self.logs.append(log, vec![entry(account, from, draft)]).await?;
+        Ok(self.put(log, vec![entry(account, from, draft)]).await?)
+    }
+
+    /// Appends to `log`, or to the control log where that takes nothing any more.
+    async fn put(&self, log: LogId, entries: Vec<NewEntry>) -> Result<(), log::Error> {
+        match self.logs.append(log, entries.clone()).await {
+            Err(log::Error::ReadOnly { reason, .. }) if log != self.control_log => {
+                tracing::warn!(%log, %reason, "own events of a log that is read-only go to the control log");
+                self.logs.append(self.control_log, entries).await?;
+            }
+            appended => drop(appended?),
+        }
         Ok(())
     }
 
@@ -340,8 +355,8 @@ impl OwnEvents {
 
     async fn append(&self, log: LogId, entries: Vec<NewEntry>) {
         loop {
-            match self.logs.append(log, entries.clone()).await {
-                Ok(_) => return,
+            match self.put(log, entries.clone()).await {
+                Ok(()) => return,
                 // Nothing was appended; there will be room.
                 Err(log::Error::Full(_)) => tokio::time::sleep(FULL_PAUSE).await,
                 Err(error) => return self.lose(entries.len() as u64, &error.to_string()),

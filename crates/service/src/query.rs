@@ -1,15 +1,12 @@
 //! Events out: pages by number, pages by time, single events.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
 use log::{LogId, Record, RecordState};
 use search::{Prepared, Query};
 
 use crate::access::{Principal, Verb};
 use crate::encoding;
 use crate::error::{Error, Result};
-use crate::model::{Event, OrgId, Verdict, event, time};
+use crate::model::{Event, EventState, OrgId, Verdict, event, time};
 use crate::projection::Indexed;
 use crate::projection::document::document;
 use crate::proofs::LogHead;
@@ -67,7 +64,8 @@ pub struct EventQuery {
     pub until: Option<u64>,
     /// Most events to return, 1 to [`PAGE_EVENTS_MAX`]; more is cut to that.
     pub limit: usize,
-    /// Verify what is returned against the signed tree.
+    /// Verify what is returned against the signed tree. What cannot be read is then part of the answer, as tainted
+    /// (its time of receipt reads as 1970), instead of making the read fail.
     pub verify: bool,
     /// Which right is used.
     pub purpose: Purpose,
@@ -146,7 +144,7 @@ impl Service {
             )));
         }
         let limit = limit.min(PAGE_EVENTS_MAX);
-        let reading = self.reading(org, filter)?;
+        let reading = self.reading(org, filter, false)?;
         let numbers = reading.newest(offset as usize + limit)?;
         let page = numbers.get(offset as usize..).unwrap_or_default();
         let events: Vec<Event> = reading.fetch(page)?.0.into_iter().map(encoding::event).collect();
@@ -157,18 +155,17 @@ impl Service {
     /// How many events match; stops counting at `cap`. `Overloaded` while the index is being made.
     pub fn count(&self, who: &Principal, org: OrgId, filter: &Query, cap: u64) -> Result<u64> {
         self.allow(who, Verb::ReadEvents, org)?;
-        self.reading(org, filter)?.count(cap)
+        self.reading(org, filter, false)?.count(cap)
     }
 
     /// One event by number. `NotFound` past the head.
     pub fn get(&self, who: &Principal, org: OrgId, number: u64, verify: bool) -> Result<Event> {
         self.allow(who, Verb::ReadEvents, org)?;
         let log = self.log_of(org)?;
-        let event = match number.checked_sub(1) {
-            Some(index) if index < self.logs().head(&log)?.size => {
-                self.to_events(log, self.logs().read(&log, index..index + 1, READ_BYTES)?, verify).pop()
-            }
-            _ => None,
+        let reading = self.reading(org, &Query::All, verify)?;
+        let event = match (1..=reading.head.size).contains(&number) {
+            true => self.to_events(log, reading.read(number, number)?, verify).pop(),
+            false => None,
         };
         let event = event.ok_or_else(|| Error::not_found(format!("no event has the number {number}")))?;
         self.own().extracted(log, who, std::slice::from_ref(&event));
@@ -193,7 +190,7 @@ impl Service {
             return Err(Error::invalid("the limit is 0; ask for at least one event"));
         }
         let limit = query.limit.min(PAGE_EVENTS_MAX);
-        let mut reading = self.reading(org, &query.filter)?;
+        let mut reading = self.reading(org, &query.filter, query.verify)?;
         reading.cut(query.order, query.after, query.until);
         let (records, next) = match query.order {
             Order::Ascending => reading.ascending(limit)?,
@@ -210,7 +207,7 @@ impl Service {
     }
 
     /// Begins a read: takes the head first, so that everything acknowledged before is seen.
-    fn reading(&self, org: OrgId, filter: &Query) -> Result<Reading<'_>> {
+    fn reading(&self, org: OrgId, filter: &Query, verify: bool) -> Result<Reading<'_>> {
         let (ordinal, log) = {
             let state = self.control().state();
             let ordinal = state.ordinal(org).ok_or_else(crate::organisations::no_org)?;
@@ -229,6 +226,7 @@ impl Service {
             lowest: window.lowest.max(1),
             highest: window.highest,
             head,
+            verify,
         };
         reading.cut_by_time(&window)?;
         Ok(reading)
@@ -270,6 +268,8 @@ struct Reading<'a> {
     lowest: u64,
     highest: u64,
     head: log::Head,
+    /// Records that cannot be read are shown as tainted instead of failing the read.
+    verify: bool,
 }
 
 /// Records in the order asked for, and where to go on if not everything was looked at.
@@ -320,7 +320,26 @@ impl Reading<'_> {
 
     /// Reads numbers `from..=to`, as many as [`READ_BYTES`] hold.
     fn read(&self, from: u64, to: u64) -> Result<Vec<Record>> {
-        Ok(self.service.logs().read(&self.log, from - 1..to, READ_BYTES)?)
+        match self.service.logs().read(&self.log, from - 1..to, READ_BYTES) {
+            Err(log::Error::Corrupt(_)) if self.verify => Ok(self.read_one_by_one(from..=to)),
+            records => Ok(records?),
+        }
+    }
+
+    /// Reads what can be read; a record that cannot is stood in for by one without a body, which will not verify.
+    fn read_one_by_one(&self, numbers: impl IntoIterator<Item = u64>) -> Vec<Record> {
+        let stand_in = |index| Record {
+            index,
+            number: index + 1,
+            received_at_us: 0,
+            kind: tlog::entry::Kind::Event,
+            id: [0; 16],
+            salt: [0; 16],
+            body: Vec::new().into(),
+            state: log::BodyState::Present,
+        };
+        let read = |index| self.service.logs().read(&self.log, index..index + 1, READ_BYTES).ok()?.pop();
+        numbers.into_iter().map(|number| read(number - 1).unwrap_or_else(|| stand_in(number - 1))).collect()
     }
 
     fn missing(&self, number: u64) -> Error {
@@ -340,7 +359,12 @@ impl Reading<'_> {
     }
 
     fn matches(&self, record: &Record) -> bool {
-        self.filter == Query::All || self.prepared.matches(&document(&encoding::event(record.clone())))
+        if self.filter == Query::All {
+            return true;
+        }
+        let event = encoding::event(record.clone());
+        // Whoever asks for verification has to see what cannot be read: it may have been what was asked for.
+        (self.verify && matches!(event.state(), EventState::Unreadable(_))) || self.prepared.matches(&document(&event))
     }
 
     fn ascending(&self, limit: usize) -> Result<Found> {
@@ -451,7 +475,11 @@ impl Reading<'_> {
                 return Ok((records, false));
             }
             let indexes: Vec<u64> = chunk.iter().map(|number| number - 1).collect();
-            for record in self.service.logs().read_many(&self.log, &indexes)? {
+            let read = match self.service.logs().read_many(&self.log, &indexes) {
+                Err(log::Error::Corrupt(_)) if self.verify => self.read_one_by_one(chunk.iter().copied()),
+                read => read?,
+            };
+            for record in read {
                 bytes += record.body.len();
                 records.push(record);
             }
@@ -508,26 +536,17 @@ impl Reading<'_> {
     fn newest(&self, most: usize) -> Result<Vec<u64>> {
         self.check_lag()?;
         let indexed_to = self.indexed.entries(self.ordinal).min(self.highest);
-        // Holds the newest so far; its top is the oldest of them, which goes first.
-        let mut newest: BinaryHeap<Reverse<(i64, u64)>> = BinaryHeap::new();
-        if self.lowest <= indexed_to {
-            let found = self.indexed.reader.newest(self.ordinal, &self.filter, self.lowest..=indexed_to, most)?;
-            newest.extend(found.into_iter().map(Reverse));
-        }
-        let mut offer = |record: Record| {
-            let number = record.number;
-            let key = Reverse((time::micros(encoding::event(record).occurred_at()), number));
-            if newest.len() < most {
-                newest.push(key);
-            } else if newest.peek().is_some_and(|oldest| key.0 > oldest.0) {
-                newest.pop();
-                newest.push(key);
-            }
+        let mut newest = match self.lowest <= indexed_to {
+            true => self.indexed.reader.newest(self.ordinal, &self.filter, self.lowest..=indexed_to, most)?,
+            false => Vec::new(),
         };
         self.scan(self.lowest.max(indexed_to + 1), |record| {
-            offer(record);
+            let number = record.number;
+            newest.push((time::micros(encoding::event(record).occurred_at()), number));
             true
         })?;
-        Ok(newest.into_sorted_vec().into_iter().map(|Reverse((_, number))| number).collect())
+        newest.sort_unstable_by(|a, b| b.cmp(a));
+        newest.truncate(most);
+        Ok(newest.into_iter().map(|(_, number)| number).collect())
     }
 }

@@ -17,7 +17,7 @@ use crate::access::{Caller, Principal};
 use crate::config::Config;
 use crate::control::{Control, snapshot_path};
 use crate::error::{Error, ErrorKind, Result};
-use crate::folder::{Folder, Instance, index_path};
+use crate::folder::{Folder, Instance, apart, index_path};
 use crate::lockout::Lockouts;
 use crate::model::{AccountId, EventDraft, OrgId, TokenId, time};
 use crate::organisations::no_org;
@@ -75,7 +75,7 @@ impl Service {
             return Err(Error::corrupt("the control log cannot be trusted", "it has no organisation"));
         }
         create_missing_logs(&logs, &control)?;
-        let own = Arc::new(OwnEvents::new(logs.clone(), Arc::clone(&config.clock)));
+        let own = Arc::new(OwnEvents::new(logs.clone(), Arc::clone(&config.clock), folder.control_log));
         let projections =
             Projections::open(&index_path(&config.data), config.index, logs.clone(), Arc::clone(&control))?;
         let runtime =
@@ -268,7 +268,8 @@ impl Service {
         }
     }
 
-    fn expire_locks(&self) {
+    /// Ends the locks that are over.
+    pub(crate) fn expire_locks(&self) {
         let changes = self.lockouts().lock().expire(self.now_us());
         if !changes.is_empty() {
             self.record_lock_changes(self.default_org(), changes);
@@ -283,7 +284,7 @@ fn create_missing_logs(logs: &Logs, control: &Control) -> Result<()> {
         // `ids` is in order.
         if known.binary_search(&org.log).is_err() {
             tracing::info!(org = %org.id, log = %org.log, "opening the log of an organisation whose making was interrupted");
-            logs.create(org.log)?;
+            apart(|| logs.create(org.log))?;
         }
     }
     Ok(())

@@ -130,8 +130,10 @@ impl Control {
                 if let RecordState::Tainted(reason) = verdict {
                     return Err(self.corrupt(record.index, reason.as_str()));
                 }
-                // Notes that the log writes about itself are no control records.
-                if record.kind == tlog::entry::Kind::Event {
+                // Notes that the log writes about itself are no control records, nor are own events that had to go here
+                // because the log they belong to is read-only; those begin with the version byte of an event's body.
+                let is_control_record = record.kind == tlog::entry::Kind::Event && record.body.first() == Some(&b'{');
+                if is_control_record {
                     let change = record::decode(&record.body).map_err(|why| self.corrupt(record.index, &why))?;
                     folded
                         .state

@@ -2,6 +2,8 @@
 
 mod diagnose;
 pub mod event;
+#[cfg(test)]
+mod event_tests;
 mod id;
 mod strict;
 pub mod time;
