@@ -27,6 +27,11 @@ async fn octopai_replies_are_those_of_the_golden_files() {
     play_all("octopai").await;
 }
 
+#[tokio::test]
+async fn silo_replies_are_those_of_the_golden_files() {
+    play_all("silo").await;
+}
+
 #[test]
 fn every_dialect_has_golden_files() {
     for dialect in dialects::DIALECTS {
