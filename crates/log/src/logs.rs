@@ -148,6 +148,21 @@ impl Logs {
         Ok(appended[0])
     }
 
+    /// Takes up a log whose signer's record is lost (`ReadOnlyReason::SignerMissing`): a person names a signed checkpoint
+    /// that somebody outside remembers, and the stored log must extend it. Waits.
+    ///
+    /// # Errors
+    /// - `Conflict`: the log is not in that state.
+    /// - `Invalid`: the checkpoint's signature or origin is not this log's.
+    /// - `Corrupt`: the stored log does not extend it; it stays read-only.
+    pub fn adopt(&self, id: &LogId, checkpoint: &str) -> Result<()> {
+        let (answer, answered) = oneshot::channel();
+        let message = Message::Adopt { log: *id, checkpoint: checkpoint.to_owned(), answer };
+        let sent = self.threads.messages.send(message);
+        sent.map_err(|_| Error::unavailable("the log is shut down"))?;
+        answered.blocking_recv().map_err(|_| Error::unavailable("the writer has ended"))?
+    }
+
     /// Every log, in order of ids.
     pub fn ids(&self) -> Vec<LogId> {
         let mut ids: Vec<LogId> = self.shared.slots.read().keys().copied().collect();

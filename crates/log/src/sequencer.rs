@@ -15,6 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
+use tlog::checkpoint::{Checkpoint, SignedCheckpoint};
 use tlog::{Frontier, Hash};
 use tokio::sync::oneshot;
 
@@ -30,8 +31,9 @@ use crate::ids::Ids;
 use crate::model::{Head, LogState, NewEntry, ReadOnlyReason};
 use crate::seal::SealJob;
 use crate::shared::Shared;
-use crate::signer::{Refusal, Request, Signer};
+use crate::signer::{Refusal, Request, Signed, Signer};
 use crate::state::{LogSlot, Place, TailPart};
+use crate::tiles::StoredTree;
 
 /// How long a log may wait for its seal when there are more signatures to make than allowed a second.
 const SEAL_INTERVAL: Duration = Duration::from_secs(1);
@@ -45,6 +47,12 @@ pub(crate) const ENTRY_OVERHEAD_BYTES: usize = 128;
 /// Something for the writer to do.
 pub(crate) enum Message {
     Append(Submission),
+    /// A person vouches for a log of which the signer has no record.
+    Adopt {
+        log: LogId,
+        checkpoint: String,
+        answer: oneshot::Sender<Result<()>>,
+    },
     /// Finish what waits, then end.
     Shutdown,
 }
@@ -214,9 +222,12 @@ impl Sequencer {
             self.seal_if_due(ending);
         }
         // Whoever submitted after the shutdown hears that nothing was done.
+        let ended = || Error::unavailable("the log is shut down");
         for message in messages.try_iter() {
-            if let Message::Append(submission) = message {
-                self.answer(submission.bytes, submission.answer, Err(Error::unavailable("the log is shut down")));
+            match message {
+                Message::Append(submission) => self.answer(submission.bytes, submission.answer, Err(ended())),
+                Message::Adopt { answer, .. } => drop(answer.send(Err(ended()))),
+                Message::Shutdown => {}
             }
         }
     }
@@ -236,6 +247,14 @@ impl Sequencer {
         while let Some(message) = next {
             match message {
                 Message::Shutdown => return true,
+                Message::Adopt { log, checkpoint, answer } => {
+                    let adopted = match &self.stopped {
+                        Some(stopped) => Err(stopped.clone()),
+                        None => self.adopt(log, &checkpoint),
+                    };
+                    // Whoever asked may have gone.
+                    let _ = answer.send(adopted);
+                }
                 Message::Append(submission) => {
                     bytes += submission.bytes;
                     submissions.push(submission);
@@ -661,6 +680,48 @@ impl Sequencer {
         }
         self.shared.counters.entries_appended.fetch_add(entries, Ordering::Relaxed);
         self.shared.published.send_modify(|count| *count += 1);
+    }
+
+    /// Takes a log up again whose signer's record is lost: it must extend the checkpoint that the person brought.
+    fn adopt(&mut self, id: LogId, checkpoint: &str) -> Result<()> {
+        let slot = self.shared.slot(&id)?;
+        let missing =
+            |state: &LogState| matches!(state, LogState::ReadOnly { reason: ReadOnlyReason::SignerMissing, .. });
+        if self.signer.record(&id).is_some() || !missing(&slot.pieces.read().state) {
+            return Err(Error::conflict(format!("log {id} is not one whose signer's record is missing")));
+        }
+        let key = slot.vkey.parse().expect("our own key is well-formed");
+        let opened = SignedCheckpoint::open(checkpoint, &slot.origin, &[key])
+            .map_err(|err| Error::invalid(format!("the checkpoint to adopt log {id} by: {err}")))?;
+        let Checkpoint { size, root, .. } = opened.checkpoint;
+        let end = slot.pieces.read().end();
+        let tree = StoredTree::new(&self.shared.reading, &slot, end);
+        if size > end || size == 0 || tree.root(size)? != root {
+            let detail = format!("log {id} of size {end} does not extend the checkpoint of size {size}");
+            return Err(Error::corrupt(detail));
+        }
+        let frontier = tree.frontier(end)?;
+        let last_us = self.shared.reading.records(&slot, std::iter::once(end - 1), 1)?[0].received_at_us;
+        let proof = tree.consistency(size, end)?;
+        let request = Request { log: id, size: end, root: frontier.root(), proof, first: false };
+        self.signer.adopt(id, Signed { size, root }).map_err(|failure| self.failed(failure))?;
+        let notes = self.signer.sign(std::slice::from_ref(&request)).map_err(|refusal| match refusal {
+            Refusal::NotExtending { detail, .. } => Error::corrupt(detail),
+            Refusal::Store(failure) => self.failed(failure),
+        })?;
+        let stored =
+            NewCheckpoint { log: id, size: end, text: Arc::clone(&notes[0]), last_us, vkey: Arc::clone(&slot.vkey) };
+        let stored = self.shared.checkpoints.lock().store(&[stored]);
+        stored.map_err(|failure| self.failed(failure))?;
+        tracing::warn!(log = %id, size, "a log was adopted by a remembered checkpoint");
+        {
+            let mut pieces = slot.pieces.write();
+            let checkpoint = Arc::clone(&notes[0]);
+            pieces.head = Some(Head { size: end, root: request.root, last_received_at_us: last_us, checkpoint });
+            pieces.state = LogState::Open;
+        }
+        self.logs.insert(id, WriterLog::reopened(slot, frontier, last_us));
+        Ok(())
     }
 
     fn answer(&self, bytes: usize, answer: oneshot::Sender<Result<Answer>>, result: Result<Answer>) {

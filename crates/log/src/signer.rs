@@ -159,9 +159,9 @@ impl Signer {
         Ok(requests.iter().map(|request| self.note(request)).collect())
     }
 
-    /// Stops knowing nothing of a log: a person adopts this head as signed.
-    pub(crate) fn adopt(&mut self, log: LogId, signed: Signed) -> Result<()> {
-        self.journal.append(1, &encode_records([(log, signed)].into_iter())).map_err(|failure| failure.error)?;
+    /// Takes a head of a log it does not know as signed: a person vouches for it.
+    pub(crate) fn adopt(&mut self, log: LogId, signed: Signed) -> Result<(), Failure> {
+        self.journal.append(1, &encode_records([(log, signed)].into_iter()))?;
         self.records.insert(log, signed);
         Ok(())
     }
