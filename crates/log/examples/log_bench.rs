@@ -179,8 +179,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for _ in 0..64 {
             let (logs, sample) = (&logs, &sample);
             scope.spawn(move || {
-                for i in 0..100 {
-                    let entry = NewEntry::event([0; 16], sample[i].clone());
+                for body in &sample[..100] {
+                    let entry = NewEntry::event([0; 16], body.clone());
                     logs.append_blocking(LOG, vec![entry]).expect("the bench's disk works");
                 }
             });

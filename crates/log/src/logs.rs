@@ -15,12 +15,12 @@ use tokio::sync::oneshot;
 
 use crate::clock::{Clock, Entropy};
 use crate::error::{Error, Result};
-use crate::group::{Fields, entry_of};
+use crate::group::{Batch, Fields, Hashing, entry_of};
 use crate::id::LogId;
 use crate::ids::Ids;
 use crate::model::{Appended, Head, LogState, NewEntry, Record, RecordState, Stats};
 use crate::options::{InstanceSeed, Options};
-use crate::recovery;
+use crate::recovery::{self, Setup};
 use crate::seal::{self, SealJob};
 use crate::sequencer::{
     self, Answer, ENTRY_OVERHEAD_BYTES, Message, OPENED_NOTE, Placed, Sequencer, Start, Submission,
@@ -107,34 +107,8 @@ impl Logs {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Logs> {
-        let locks = [(&store, "log"), (&signer_store, "signer")].map(|(store, what)| {
-            store.lock().map_err(|err| match err.kind() {
-                std::io::ErrorKind::WouldBlock => Error::conflict(format!("the {what} folder is in use: {err}")),
-                std::io::ErrorKind::NotFound => Error::not_found(format!("there is no {what} folder")),
-                _ => Error::io("lock", what, &err),
-            })
-        });
-        let [log_lock, signer_lock] = locks;
-        let locks = [log_lock?, signer_lock?];
-        let opened = recovery::open(store, &signer_store, seed, audit_host, options, clock, entropy)?;
-        let (seal, sealer) = seal::spawn(Arc::clone(&opened.shared), Arc::clone(&opened.ids))?;
-        for file in opened.to_seal {
-            // The thread was just started and takes jobs until it is told to stop.
-            let _ = seal.send(SealJob::File(file));
-        }
-        let (messages, taken) = unbounded();
-        let sequencer = Sequencer::new(Start {
-            shared: Arc::clone(&opened.shared),
-            signer: opened.signer,
-            ids: Arc::clone(&opened.ids),
-            logs: opened.logs,
-            active: opened.active,
-            next_group: opened.next_group,
-            seal: seal.clone(),
-        });
-        let writer = sequencer::spawn(sequencer, taken)?;
-        let running = Mutex::new(Some(Running { writer, sealer, _locks: locks }));
-        Ok(Logs { shared: opened.shared, ids: opened.ids, threads: Arc::new(Threads { messages, seal, running }) })
+        let setup = Setup { store, signer_store, seed, audit_host, options, clock, entropy };
+        Logs::open_hashing_by(setup, Box::new(Batch))
     }
 
     /// Starts a log: its entry 0 is the log note `{"log":"opened"}`. Waits like [`Logs::append_blocking`].
@@ -383,6 +357,39 @@ impl Logs {
         self.threads.stop();
     }
 
+    /// Opens with this SHA-256 implementation for staging; the check before signing has its own.
+    fn open_hashing_by(setup: Setup<'_>, hashing: Box<dyn Hashing + Send>) -> Result<Logs> {
+        let locks = [(&setup.store, "log"), (&setup.signer_store, "signer")].map(|(store, what)| {
+            store.lock().map_err(|err| match err.kind() {
+                std::io::ErrorKind::WouldBlock => Error::conflict(format!("the {what} folder is in use: {err}")),
+                std::io::ErrorKind::NotFound => Error::not_found(format!("there is no {what} folder")),
+                _ => Error::io("lock", what, &err),
+            })
+        });
+        let [log_lock, signer_lock] = locks;
+        let locks = [log_lock?, signer_lock?];
+        let opened = recovery::open(setup)?;
+        let (seal, sealer) = seal::spawn(Arc::clone(&opened.shared), Arc::clone(&opened.ids))?;
+        for file in opened.to_seal {
+            // The thread was just started and takes jobs until it is told to stop.
+            let _ = seal.send(SealJob::File(file));
+        }
+        let (messages, taken) = unbounded();
+        let sequencer = Sequencer::new(Start {
+            shared: Arc::clone(&opened.shared),
+            signer: opened.signer,
+            ids: Arc::clone(&opened.ids),
+            logs: opened.logs,
+            active: opened.active,
+            next_group: opened.next_group,
+            seal: seal.clone(),
+            hashing,
+        });
+        let writer = sequencer::spawn(sequencer, taken)?;
+        let running = Mutex::new(Some(Running { writer, sealer, _locks: locks }));
+        Ok(Logs { shared: opened.shared, ids: opened.ids, threads: Arc::new(Threads { messages, seal, running }) })
+    }
+
     /// Queues a batch for the writer.
     fn submit(
         &self,
@@ -509,4 +516,134 @@ fn encode_entry(record: &Record) -> Vec<u8> {
         Payload::Inline(&record.body)
     };
     entry_of(&fields, payload).encode()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use super::*;
+    use crate::clock::{ManualClock, SeededEntropy};
+    use crate::fsck;
+    use crate::store::memory::MemoryStore;
+
+    const LOG: LogId = LogId([7; 16]);
+
+    fn setup<'a>(store: &MemoryStore, signer: &MemoryStore, options: Options) -> Setup<'a> {
+        Setup {
+            store: Arc::new(store.clone()),
+            signer_store: Arc::new(signer.clone()),
+            seed: InstanceSeed::new([7; 32]),
+            audit_host: "audit.example.org",
+            options,
+            clock: Arc::new(ManualClock::new(1)),
+            entropy: Arc::new(SeededEntropy::new(1)),
+        }
+    }
+
+    fn folder() -> (MemoryStore, MemoryStore) {
+        let (store, signer) = (MemoryStore::new(), MemoryStore::new());
+        let stores: (Arc<dyn Store>, Arc<dyn Store>) = (Arc::new(store.clone()), Arc::new(signer.clone()));
+        Logs::create_folder(&stores.0, &stores.1, "audit.example.org").unwrap();
+        (store, signer)
+    }
+
+    /// A processor that gets one bit wrong, in call number `at`.
+    struct FlipsOneBit {
+        calls: Arc<AtomicU64>,
+        at: u64,
+    }
+
+    impl FlipsOneBit {
+        fn flip(&self, mut hashes: Vec<Hash>) -> Vec<Hash> {
+            if self.calls.fetch_add(1, Ordering::SeqCst) == self.at
+                && let Some(hash) = hashes.last_mut()
+            {
+                hash.0[17] ^= 4;
+            }
+            hashes
+        }
+    }
+
+    impl Hashing for FlipsOneBit {
+        fn commitments(&self, items: &[(&[u8; 16], &[u8])]) -> Vec<Hash> {
+            self.flip(Batch.commitments(items))
+        }
+
+        fn leaf_hashes(&self, entries: &[&[u8]]) -> Vec<Hash> {
+            self.flip(Batch.leaf_hashes(entries))
+        }
+    }
+
+    /// Row 20 of the attack table: a flipped bit on the way never gets signed, small groups and large ones alike.
+    #[test]
+    fn a_bit_flipped_while_hashing_drops_the_group_before_it_is_signed() {
+        for body_bytes in [10, 40_000] {
+            let (store, signer) = folder();
+            // Creating the log takes two calls, each append two more.
+            let hashing = Box::new(FlipsOneBit { calls: Arc::default(), at: 5 });
+            let logs = Logs::open_hashing_by(setup(&store, &signer, Options::default()), hashing).unwrap();
+            logs.create(LOG).unwrap();
+            let entry = |id: u8| vec![NewEntry::event([id; 16], vec![id; body_bytes])];
+            logs.append_blocking(LOG, entry(1)).unwrap();
+            let before = logs.head(&LOG).unwrap();
+            let dropped = logs.append_blocking(LOG, entry(2));
+            assert!(matches!(&dropped, Err(Error::Unavailable(why)) if why.contains("check")), "{dropped:?}");
+            assert_eq!(logs.head(&LOG).unwrap(), before);
+            assert_eq!(logs.stats().check_mismatches, 1);
+            let place = logs.append_blocking(LOG, entry(2)).unwrap()[0];
+            assert_eq!((place.index, place.duplicate), (2, false), "the writer goes on, and the id was not taken");
+            logs.shutdown();
+            let stores: (Arc<dyn Store>, Arc<dyn Store>) = (Arc::new(store), Arc::new(signer));
+            let report = fsck::verify_folder(&stores.0, Some(&stores.1), &fsck::Request::default(), &|_| ());
+            assert_eq!(report.verdict(), fsck::Verdict::Verified, "{report:?}");
+        }
+    }
+
+    #[test]
+    fn logs_that_wait_for_their_signatures_are_signed_together_and_answered_then() {
+        let (store, signer) = folder();
+        let options = Options { signatures_per_second_max: 2, ..Options::default() };
+        let logs = Logs::open_hashing_by(setup(&store, &signer, options), Box::new(Batch)).unwrap();
+        let ids: Vec<LogId> = (0..40).map(|i| LogId([i; 16])).collect();
+        std::thread::scope(|scope| {
+            for id in &ids {
+                let logs = &logs;
+                scope.spawn(move || {
+                    let opened = logs.create(*id).unwrap();
+                    assert!(logs.head(id).unwrap().size >= opened.tree_size, "answered means signed");
+                });
+            }
+        });
+        assert_eq!(logs.ids(), ids);
+        assert_eq!(logs.stats().signatures, 40, "one for each log, however many groups there were");
+        logs.shutdown();
+    }
+
+    #[test]
+    fn more_than_the_pool_holds_is_refused_at_once() {
+        let (store, signer) = folder();
+        let options = Options { pool_bytes_max: 1_000, ..Options::default() };
+        let logs = Logs::open_hashing_by(setup(&store, &signer, options), Box::new(Batch)).unwrap();
+        logs.create(LOG).unwrap();
+        logs.shared.counters.pool_bytes.store(900, Ordering::SeqCst);
+        let refused = logs.append_blocking(LOG, vec![NewEntry::event([0; 16], b"x".to_vec())]);
+        assert!(matches!(refused, Err(Error::Full(_))), "{refused:?}");
+        assert_eq!((logs.stats().refused_full, logs.stats().pool_bytes), (1, 900));
+        logs.shared.counters.pool_bytes.store(0, Ordering::SeqCst);
+        let large = NewEntry::event([0; 16], vec![0; 5_000]);
+        logs.append_blocking(LOG, vec![large]).expect("one batch alone may be larger than the pool");
+        logs.shutdown();
+    }
+
+    #[test]
+    fn after_a_shutdown_other_handles_read_on_and_append_nothing() {
+        let (store, signer) = folder();
+        let logs = Logs::open_hashing_by(setup(&store, &signer, Options::default()), Box::new(Batch)).unwrap();
+        logs.create(LOG).unwrap();
+        logs.clone().shutdown();
+        assert_eq!(logs.read(&LOG, 0..9, 1000).unwrap().len(), 1);
+        let refused = logs.append_blocking(LOG, vec![NewEntry::event([0; 16], b"x".to_vec())]);
+        assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+    }
 }

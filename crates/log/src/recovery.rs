@@ -100,22 +100,25 @@ pub(crate) fn read_format(store: &dyn Store) -> Result<String> {
     }
 }
 
+/// What a folder is opened with.
+pub(crate) struct Setup<'a> {
+    pub store: Arc<dyn Store>,
+    pub signer_store: Arc<dyn Store>,
+    pub seed: InstanceSeed,
+    pub audit_host: &'a str,
+    pub options: Options,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+}
+
 /// Opens a data folder.
-#[expect(clippy::too_many_arguments, reason = "the body of `Logs::open`")]
-pub(crate) fn open(
-    store: Arc<dyn Store>,
-    signer_store: &Arc<dyn Store>,
-    seed: InstanceSeed,
-    audit_host: &str,
-    options: Options,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
-) -> Result<Opened> {
+pub(crate) fn open(setup: Setup<'_>) -> Result<Opened> {
+    let Setup { store, signer_store, seed, audit_host, options, clock, entropy } = setup;
     let found_host = read_format(&*store)?;
     if found_host != audit_host {
         return Err(Error::conflict(format!("the folder belongs to audit host {found_host}, not {audit_host}")));
     }
-    let signer = open_signer(signer_store, audit_host, seed)?;
+    let signer = open_signer(&signer_store, audit_host, seed)?;
     let checkpoints = open_checkpoints(&store)?;
     let ids = Arc::new(Ids::new(Arc::clone(&store), options.id_filter_bytes));
     let reading = Reading::new(Arc::clone(&store), options.block_cache_bytes);

@@ -24,7 +24,7 @@ use crate::checkpoints::NewCheckpoint;
 use crate::commit::{ActiveFile, COMMIT_FILE_BYTES_MAX};
 use crate::error::{Error, Result};
 use crate::frame::{FrameHeader, HEADER_BYTES};
-use crate::group::{self, Batch, Fields, GROUP_MAGIC, Group, Hashing, NewRecord, Run};
+use crate::group::{self, Fields, GROUP_MAGIC, Group, Hashing, NewRecord, Run};
 use crate::growth::Growth;
 use crate::id::LogId;
 use crate::ids::Ids;
@@ -187,6 +187,7 @@ pub(crate) struct Start {
     pub active: ActiveFile,
     pub next_group: u64,
     pub seal: crossbeam_channel::Sender<SealJob>,
+    pub hashing: Box<dyn Hashing + Send>,
 }
 
 impl Sequencer {
@@ -201,7 +202,7 @@ impl Sequencer {
             next_group: start.next_group,
             checker: Checker::new(),
             seal: start.seal,
-            hashing: Box::new(Batch),
+            hashing: start.hashing,
             waiting: Vec::new(),
             waits_since: None,
             allowance: Allowance { per_second, left: per_second, refilled: Instant::now() },
