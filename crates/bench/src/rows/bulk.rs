@@ -9,7 +9,7 @@ use crate::http;
 use crate::load::{self, Measured};
 use crate::postgres::{self, Connection};
 use crate::report::{Report, Target, thousands};
-use crate::server::Installation;
+use crate::server::{Installation, processor_text};
 use crate::table::{self, Layout, Shape};
 
 /// What one of our runs gave.
@@ -17,6 +17,9 @@ struct Ours {
     measured: Measured,
     /// Events per second until the index had caught up and the server was idle again.
     searchable_per_second: f64,
+    /// Processor time of the last run by thread, until the last acknowledgement and until idle.
+    acknowledged_processor: String,
+    idle_processor: String,
 }
 
 pub async fn run(bench: &Bench, report: &mut Report) -> Result<()> {
@@ -78,6 +81,12 @@ pub async fn run(bench: &Bench, report: &mut Report) -> Result<()> {
         );
     }
     with_ids(bench, report).await?;
+    if let Some(ours) = &ours {
+        report.note(format!(
+            "Processor time of the server for each event, by thread, in µs: {} when the last was acknowledged; {} when the server was idle.",
+            ours.acknowledged_processor, ours.idle_processor
+        ));
+    }
     report.note(format!(
         "{} events of {:.0} B on average, medians of {}; each run begins with an empty data folder or table. The target counts \
          against the faster of the two `INSERT` shapes. PostgreSQL's table: primary key (org, seq), indexes on time and actor, \
@@ -143,6 +152,7 @@ async fn copy(bench: &Bench, samples: &[Sample]) -> Result<Measured> {
 async fn ingest(bench: &Bench, samples: &[Sample], runs: usize) -> Result<Ours> {
     let program = bench.program.as_ref().expect("asked for by the caller");
     let (mut measured, mut searchable) = (Vec::new(), Vec::new());
+    let (mut acknowledged_processor, mut idle_processor) = (String::new(), String::new());
     for run in 1..=runs {
         progress(format_args!("Counterfoil, {BATCH} events a request, run {run} of {runs}"));
         let installation = Installation::init(program, &bench.work, "bulk")?;
@@ -153,14 +163,22 @@ async fn ingest(bench: &Bench, samples: &[Sample], runs: usize) -> Result<Ours> 
         let peers = http::Connection::open_many(session.address, BULK_CONNECTIONS).await?;
         let count = requests.len() as u64;
         let check = |_, reply: &[u8]| expect_accepted(reply, BATCH);
+        let before = server.processor_us()?;
         let run = load::drive(peers, count, move |n| requests[n as usize].clone(), check).await?;
+        acknowledged_processor = processor_text(&before, &server.processor_us()?, samples.len());
         let until_idle = run.elapsed + server.quiet().await?;
+        idle_processor = processor_text(&before, &server.processor_us()?, samples.len());
         searchable.push(samples.len() as f64 / until_idle.as_secs_f64());
         measured.push(run);
         server.stop()?;
         installation.remove()?;
     }
-    Ok(Ours { measured: load::median(measured), searchable_per_second: median(searchable) })
+    Ok(Ours {
+        measured: load::median(measured),
+        searchable_per_second: median(searchable),
+        acknowledged_processor,
+        idle_processor,
+    })
 }
 
 fn median(mut numbers: Vec<f64>) -> f64 {

@@ -7,7 +7,7 @@ use crate::http;
 use crate::load::{self, Measured};
 use crate::postgres::{self, Connection};
 use crate::report::{Report, Target, thousands};
-use crate::server::Installation;
+use crate::server::{Installation, processor_text};
 use crate::table::{self, Layout, Shape};
 
 const CONNECTIONS: usize = 64;
@@ -23,9 +23,9 @@ pub async fn run(bench: &Bench, report: &mut Report) -> Result<()> {
     };
     report.row(
         "single-row `INSERT`",
-        &ours.as_ref().map_or(ABSENT.to_owned(), |o| rate_text(o, 1, "ev/s")),
+        &ours.as_ref().map_or(ABSENT.to_owned(), |(o, _)| rate_text(o, 1, "ev/s")),
         &format!("PostgreSQL {}", rate_text(&theirs, 1, "rows/s")),
-        ours.as_ref().map(|o| o.per_second(1) / theirs.per_second(1)),
+        ours.as_ref().map(|(o, _)| o.per_second(1) / theirs.per_second(1)),
         Some(Target::AtLeast(3.0)),
     );
     report.note(format!(
@@ -35,6 +35,9 @@ pub async fn run(bench: &Bench, report: &mut Report) -> Result<()> {
         thousands(bench.plan.single_rows as f64),
         bench.plan.runs
     ));
+    if let Some((_, processor)) = &ours {
+        report.note(format!("Processor time of the server for each event, by thread, in µs: {processor}."));
+    }
     Ok(())
 }
 
@@ -54,9 +57,10 @@ async fn insert(bench: &Bench) -> Result<Measured> {
     Ok(load::median(measured))
 }
 
-async fn ingest(bench: &Bench) -> Result<Measured> {
+async fn ingest(bench: &Bench) -> Result<(Measured, String)> {
     let program = bench.program.as_ref().expect("asked for by the caller");
     let mut measured = Vec::new();
+    let mut processor = String::new();
     for run in 1..=bench.plan.runs {
         progress(format_args!("Counterfoil, single events, run {run} of {}", bench.plan.runs));
         let installation = Installation::init(program, &bench.work, "single")?;
@@ -78,9 +82,11 @@ async fn ingest(bench: &Bench) -> Result<Measured> {
             );
             Ok(())
         };
+        let before = server.processor_us()?;
         measured.push(load::drive(peers, count, move |n| requests[n as usize].clone(), check).await?);
+        processor = processor_text(&before, &server.processor_us()?, count as usize);
         server.stop()?;
         installation.remove()?;
     }
-    Ok(load::median(measured))
+    Ok((load::median(measured), processor))
 }
