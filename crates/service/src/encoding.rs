@@ -3,9 +3,13 @@
 //! ```text
 //! version 1:  01 | envelope length, u16 big-endian | envelope JSON | event JSON
 //!             envelope: {"by":"acc_…","via":"native","from":"203.0.113.9"}, members in this order, absent ones left out
+//! version 2:  02 | envelope length, u16 big-endian | envelope JSON | what is encrypted
+//!             envelope: {"by":"acc_…","via":"silo","from":"203.0.113.9","at":1700000000000000,"key":"2026","scheme":"standard"}
+//!             at: when it happened, microseconds since 1970, absent if the sender did not say
 //! ```
 //!
-//! `02` is reserved for events that are encrypted to an organisation's key. A version once written stays readable.
+//! A version once written stays readable. Of our own events version 2 says neither by whom nor from where: that is what
+//! they are about.
 
 use serde::{Deserialize, Serialize};
 use tlog::entry::{Entry, Kind, Payload};
@@ -18,6 +22,7 @@ const CLEAR: u8 = 1;
 /// First byte of a body that is encrypted to a key of the organisation.
 const SEALED: u8 = 2;
 
+/// The envelope of a body in clear.
 #[derive(Serialize, Deserialize)]
 struct Envelope<'a> {
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -35,12 +40,7 @@ impl Prefix {
     /// Encodes who hands in. `via` and `from` are short by construction (dialect names and addresses).
     pub fn new(by: &RecordedBy) -> Prefix {
         let envelope = Envelope { by: by.account, via: by.via.as_str().into(), from: by.from.clone() };
-        let json = serde_json::to_vec(&envelope).expect("strings serialize, and writing to memory cannot fail");
-        let length = u16::try_from(json.len()).expect("an id, a dialect name and an address are far below 64 KiB");
-        let mut bytes = vec![CLEAR];
-        bytes.extend_from_slice(&length.to_be_bytes());
-        bytes.extend_from_slice(&json);
-        Prefix(bytes)
+        Prefix(prefix(CLEAR, &envelope))
     }
 
     /// The body for one event.
@@ -49,17 +49,97 @@ impl Prefix {
     }
 }
 
-/// What a body in clear holds: who handed in, and where the event's JSON starts.
-fn decode(body: &[u8]) -> Result<(RecordedBy, usize), String> {
-    let [CLEAR, high, low, rest @ ..] = body else {
+fn prefix(version: u8, envelope: &impl Serialize) -> Vec<u8> {
+    let json = serde_json::to_vec(envelope).expect("strings serialize, and writing to memory cannot fail");
+    let length = u16::try_from(json.len()).expect("ids, addresses and names of keys are far below 64 KiB");
+    [&[version], &length.to_be_bytes()[..], &json].concat()
+}
+
+/// The envelope of an encrypted body.
+#[derive(Serialize, Deserialize)]
+pub struct SealedEnvelope<'a> {
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    by: Option<AccountId>,
+    #[serde(borrow)]
+    via: std::borrow::Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    from: Option<String>,
+    /// When it happened, in microseconds, if the sender said so.
+    #[serde(rename = "at", skip_serializing_if = "Option::is_none", default)]
+    pub occurred_at_us: Option<i64>,
+    /// The name of the key.
+    #[serde(rename = "key", borrow)]
+    pub key_name: std::borrow::Cow<'a, str>,
+    /// How it is encrypted.
+    #[serde(with = "scheme_name")]
+    pub scheme: seal::Scheme,
+}
+
+mod scheme_name {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(scheme: &seal::Scheme, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(scheme.as_str())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<seal::Scheme, D::Error> {
+        let name = String::deserialize(from)?;
+        seal::Scheme::from_name(&name).ok_or_else(|| serde::de::Error::custom(format!("no scheme is called {name}")))
+    }
+}
+
+impl<'a> SealedEnvelope<'a> {
+    /// The envelope of an event that is about to be encrypted.
+    pub fn new(by: &'a RecordedBy, occurred_at_us: Option<i64>, key_name: &'a str, scheme: seal::Scheme) -> Self {
+        // Who did something to the trail, and from where, is what our own events are about, so it is not said in clear.
+        let ours = by.via == crate::access::Caller::INTERNAL;
+        SealedEnvelope {
+            by: by.account.filter(|_| !ours),
+            via: by.via.as_str().into(),
+            from: by.from.clone().filter(|_| !ours),
+            occurred_at_us,
+            key_name: key_name.into(),
+            scheme,
+        }
+    }
+
+    /// The body around what is encrypted.
+    pub fn body(&self, ciphertext: &[u8]) -> Vec<u8> {
+        let mut body = prefix(SEALED, self);
+        body.extend_from_slice(ciphertext);
+        body
+    }
+
+    /// The envelope of an encrypted body.
+    pub fn read(body: &'a [u8]) -> Result<SealedEnvelope<'a>, String> {
+        Ok(envelope(SEALED, body)?.0)
+    }
+}
+
+/// The envelope of a body of `version`, and where its content starts.
+fn envelope<'a, E: Deserialize<'a>>(version: u8, body: &'a [u8]) -> Result<(E, usize), String> {
+    let [first, high, low, rest @ ..] = body else {
         return Err("the body has no version byte and envelope length".into());
     };
+    if *first != version {
+        return Err(format!("the body has version {first}, not {version}"));
+    }
     let length = usize::from(u16::from_be_bytes([*high, *low]));
     let envelope = rest.get(..length).ok_or("the envelope is longer than the body")?;
-    let envelope: Envelope<'_> =
-        serde_json::from_slice(envelope).map_err(|e| format!("the envelope does not read: {e}"))?;
-    let by = RecordedBy { account: envelope.by, via: envelope.via.into_owned(), from: envelope.from };
-    Ok((by, 3 + length))
+    let envelope = serde_json::from_slice(envelope).map_err(|e| format!("the envelope does not read: {e}"))?;
+    Ok((envelope, 3 + length))
+}
+
+/// What a body in clear holds: who handed in, and where the event's JSON starts.
+fn decode(body: &[u8]) -> Result<(RecordedBy, usize), String> {
+    let (envelope, at): (Envelope<'_>, usize) = envelope(CLEAR, body)?;
+    Ok((RecordedBy { account: envelope.by, via: envelope.via.into_owned(), from: envelope.from }, at))
+}
+
+/// What an encrypted body holds: who handed in, and where what is encrypted starts.
+fn decode_sealed(body: &[u8]) -> Result<(RecordedBy, usize), String> {
+    let (envelope, at): (SealedEnvelope<'_>, usize) = envelope(SEALED, body)?;
+    Ok((RecordedBy { account: envelope.by, via: envelope.via.into_owned(), from: envelope.from }, at))
 }
 
 /// Makes the readable event of a stored record. Never fails: what does not read says so in its state.
@@ -86,7 +166,14 @@ pub fn event(record: log::Record) -> Event {
                 }
                 Err(why) => event.state = EventState::Unreadable(why),
             },
-            Some(&SEALED) => event.state = EventState::Sealed,
+            Some(&SEALED) => match decode_sealed(&event.content) {
+                Ok((by, json_at)) => {
+                    event.by = by;
+                    event.json_at = json_at;
+                    event.state = EventState::Sealed;
+                }
+                Err(why) => event.state = EventState::Unreadable(why),
+            },
             Some(version) => {
                 event.state = EventState::Unreadable(format!("body version {version} is newer than this program"))
             }
@@ -193,10 +280,28 @@ mod tests {
 
     #[test]
     fn sealed_newer_and_empty_bodies_say_what_they_are() {
-        assert_eq!(event(record(Kind::Event, vec![2, 1])).state(), &EventState::Sealed);
+        let by = RecordedBy { account: None, via: "native".into(), from: Some("203.0.113.9".into()) };
+        let sealed = SealedEnvelope::new(&by, Some(-5), "a key", seal::Scheme::Standard).body(b"ciphertext");
+        let sealed = event(record(Kind::Event, sealed));
+        assert_eq!((sealed.state(), sealed.recorded_by()), (&EventState::Sealed, &by));
+        let content = sealed.sealed().unwrap();
+        assert_eq!((content.key_name.as_ref(), content.scheme), ("a key", seal::Scheme::Standard));
+        assert_eq!(content.ciphertext, b"ciphertext");
+        assert_eq!(sealed.occurred_at().as_microsecond(), -5);
+        assert!(sealed.json().is_none());
+
+        assert!(matches!(event(record(Kind::Event, vec![2, 1])).state(), EventState::Unreadable(_)));
         assert!(matches!(event(record(Kind::Event, vec![9])).state(), EventState::Unreadable(_)));
         assert!(matches!(event(record(Kind::Event, vec![])).state(), EventState::Unreadable(_)));
         assert!(matches!(event(record(Kind::Event, vec![1, 255, 255, b'{'])).state(), EventState::Unreadable(_)));
+    }
+
+    #[test]
+    fn encrypted_own_events_do_not_say_in_clear_by_whom_and_from_where() {
+        let account = Some(crate::model::AccountId::from_bytes([1; 16]));
+        let by = RecordedBy { account, via: crate::access::Caller::INTERNAL.into(), from: Some("203.0.113.9".into()) };
+        let sealed = event(record(Kind::Event, SealedEnvelope::new(&by, None, "k", seal::Scheme::Legacy).body(b"x")));
+        assert_eq!(sealed.recorded_by(), &RecordedBy { account: None, from: None, ..by });
     }
 
     #[test]

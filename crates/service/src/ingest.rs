@@ -1,12 +1,13 @@
 //! Events in: validated, limited, deduplicated, appended; a receipt for each.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
-use log::NewEntry;
 
 use crate::access::{Principal, Verb};
-use crate::encoding::Prefix;
 use crate::error::{Error, Result};
 use crate::model::{Invalid, NewEvent, OrgId, RecordedBy, time};
+use crate::sealing::Handed;
 use crate::service::Service;
 
 /// Most events of one call.
@@ -87,6 +88,10 @@ impl Service {
                 "the batch is longer than {BATCH_BYTES_MAX} bytes; send less at a time"
             )));
         }
+        let log = self.log_of(org)?;
+        let entrance = self.sealer().enter(log).await?;
+        let items: Vec<_> =
+            items.into_iter().map(|item| item.and_then(|event| entrance.check(&event).map(|()| event))).collect();
         if options.atomic && items.iter().any(|item| item.is_err()) {
             let refused =
                 items.into_iter().map(|item| Err(item.map_or_else(ItemError::Invalid, |_| ItemError::NotTaken)));
@@ -97,18 +102,25 @@ impl Service {
             via: who.caller.dialect.to_owned(),
             from: who.caller.address.map(|address| address.to_string()),
         };
-        let prefix = Prefix::new(&by);
-        let entries: Vec<NewEntry> =
-            items.iter().flatten().map(|event| NewEntry::event(event.id_bytes(), prefix.body(event.json()))).collect();
-        let log = self.log_of(org)?;
-        let appended = match entries.is_empty() {
+        let by = Arc::new(by);
+        let mut events: Vec<Handed> = Vec::with_capacity(items.len());
+        let kept: Vec<std::result::Result<Option<String>, Invalid>> = items
+            .into_iter()
+            .map(|item| {
+                let event = item?;
+                let id = event.id().map(str::to_owned);
+                events.push((Arc::clone(&by), event));
+                Ok(id)
+            })
+            .collect();
+        let appended = match events.is_empty() {
             true => Vec::new(),
-            false => self.logs().append(log, entries).await?,
+            false => self.sealer().append(entrance, events, None).await?,
         };
         let origin = self.logs().origin(&log);
         let mut appended = appended.into_iter();
-        let receipts = items.into_iter().map(|item| {
-            let event = item.map_err(ItemError::Invalid)?;
+        let receipts = kept.into_iter().map(|item| {
+            let id = item.map_err(ItemError::Invalid)?;
             let place = appended.next().expect("the log answers with one place for each entry");
             Ok(Receipt {
                 org,
@@ -117,7 +129,7 @@ impl Service {
                 number: place.number,
                 leaf_hash: place.leaf,
                 received_at: time::from_micros(place.received_at_us),
-                id: event.id().map(str::to_owned),
+                id,
                 duplicate: place.duplicate,
                 tree_size: place.tree_size,
             })

@@ -92,7 +92,9 @@ impl Service {
                 let (name, text) = (name.clone(), text.clone());
                 move |state| {
                     if state.keys(org).iter().any(|key| key.name == name) {
-                        return Err(Error::conflict(format!("there is a key called {name} already; names are given once")));
+                        return Err(Error::conflict(format!(
+                            "there is a key called {name} already; names are given once"
+                        )));
                     }
                     if state.keys(org).len() >= KEYS_MAX {
                         return Err(Error::too_large(format!("an organisation has at most {KEYS_MAX} keys")));
@@ -146,8 +148,6 @@ impl Service {
         self.allow(who, Verb::ManageKeys, org)?;
         let name = check_name(name)?;
         let wanted = name.clone();
-        // Recorded before, so that the end of encryption is itself still encrypted like what it is about; a refusal below
-        // leaves no event, because it is decided first on the same state.
         let switch = self.sealer().close().await;
         let changed = self
             .control()

@@ -21,6 +21,7 @@
 //! | organisations | `create_org` `rename_org` `get_org` `list_orgs` `resolve_org` `find_org_by_slug` `find_org_by_log` `default_org` |
 //! | accounts | `create_account` `update_account` `get_account` `find_account` `list_accounts` `profile` `change_password` |
 //! | tokens | `issue_token` `revoke_token` `list_tokens` |
+//! | encryption keys | `add_key` `activate_key` `retire_key` `list_keys` |
 //! | events in | `ingest` |
 //! | events out | `query` `query_by_time` `count` `get` `find` `follow` |
 //! | proofs | `head` `checkpoint_at` `vkey` `tile` `bundle` `prove_inclusion` `prove_consistency` `prove_event` |
@@ -33,9 +34,11 @@ pub mod config;
 mod control;
 mod encoding;
 mod error;
+pub mod extraction;
 mod folder;
 pub mod follow;
 pub mod ingest;
+pub mod keys;
 mod lockout;
 mod login;
 pub mod model;
@@ -45,6 +48,7 @@ mod passwords;
 mod projection;
 mod proofs;
 pub mod query;
+mod sealing;
 mod secrets;
 mod service;
 mod status;
@@ -53,6 +57,8 @@ mod window;
 
 pub use jiff::Timestamp;
 
+/// Encryption to keys of organisations: the schemes by name.
+pub use seal;
 /// The query tree and the native query language, for dialects that make queries.
 pub use search;
 /// Checkpoints, tiles, notes and proofs, for dialects that show them.
@@ -65,10 +71,11 @@ pub use error::{Error, ErrorKind, Result};
 pub use folder::{Init, Initialised, Instance};
 pub use follow::Follow;
 pub use ingest::{IngestOptions, ItemError, ItemResult, Receipt};
+pub use keys::{KeyInfo, KeyState};
 pub use login::LoginError;
 pub use model::{
-    AccountId, Event, EventDraft, EventState, Fields, Invalid, Kind, NewEvent, OrgId, Outcome, RecordedBy, Surface,
-    TokenId, Verdict,
+    AccountId, Event, EventDraft, EventState, Fields, Invalid, Kind, NewEvent, OrgId, Outcome, RecordedBy,
+    SealedContent, Surface, TokenId, Verdict,
 };
 pub use organisations::OrgInfo;
 pub use proofs::{LogHead, SealedProof};

@@ -9,7 +9,10 @@
 //! | `token.issued`, `token.revoked` | admin | except the tokens that come with each login | before the answer |
 //! | `organisation.created`, `organisation.renamed` | admin | with before and after | before the answer |
 //! | `account.created`, `account.changed` | admin | with before and after; never a password | before the answer |
+//! | `key.added`, `key.activated`, `key.retired` | admin | encryption keys of an organisation, by name | before the answer |
 //! | `events.extracted` | system | events were handed out: how many, and which numbers | soon, coalesced |
+//!
+//! Where an organisation has an active encryption key, its own events are encrypted like all others.
 //!
 //! They go to the log of the organisation concerned; where that takes no more entries because it is damaged, to the control
 //! log, so that people can still log in to find out. *Soon*: queued, durable moments later, and at the latest by shutdown.
@@ -23,16 +26,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use log::{Clock, LogId, Logs, NewEntry};
+use log::{Clock, LogId};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use tokio::sync::{Notify, watch};
 
 use crate::access::{Caller, Principal};
-use crate::encoding::Prefix;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::event::{PartyDraft, SourceDraft};
 use crate::model::{AccountId, Event, EventDraft, Kind, NewEvent, Outcome, RecordedBy};
+use crate::sealing::{Handed, NotAppended, Sealer};
 
 /// Action of a try to log in.
 pub const LOGIN: &str = "login";
@@ -56,6 +59,12 @@ pub const ORGANISATION_RENAMED: &str = "organisation.renamed";
 pub const ACCOUNT_CREATED: &str = "account.created";
 /// Action when an account was changed.
 pub const ACCOUNT_CHANGED: &str = "account.changed";
+/// Action when an encryption key was added.
+pub const KEY_ADDED: &str = "key.added";
+/// Action when an encryption key was made the active one.
+pub const KEY_ACTIVATED: &str = "key.activated";
+/// Action when an encryption key was retired.
+pub const KEY_RETIRED: &str = "key.retired";
 /// Action when events were handed out.
 pub const EVENTS_EXTRACTED: &str = "events.extracted";
 
@@ -118,11 +127,11 @@ fn cut(text: &str, bytes_max: usize) -> &str {
     &text[..end]
 }
 
-/// The log entry for an own event.
-fn entry(account: Option<AccountId>, from: Option<IpAddr>, draft: &EventDraft) -> NewEntry {
+/// An own event on its way to the log.
+fn handed(account: Option<AccountId>, from: Option<IpAddr>, draft: &EventDraft) -> Handed {
     let by = RecordedBy { account, via: Caller::INTERNAL.to_owned(), from: from.map(|a| a.to_string()) };
     let event = NewEvent::build(draft).expect("own events keep the limits: names were checked when they came in");
-    NewEntry::event([0; 16], Prefix::new(&by).body(event.json()))
+    (Arc::new(by), event)
 }
 
 /// Things that are alike are counted under one key.
@@ -145,11 +154,11 @@ struct Tally {
 
 /// The writer of own events.
 pub struct OwnEvents {
-    logs: Logs,
+    sealer: Arc<Sealer>,
     clock: Arc<dyn Clock>,
     /// Takes the events of logs that are read-only.
     control_log: LogId,
-    queue: Mutex<VecDeque<(LogId, NewEntry)>>,
+    queue: Mutex<VecDeque<(LogId, Handed)>>,
     queued: Notify,
     /// Number of own events that were ever queued, and that were ever written or lost: settled when equal.
     accepted: AtomicU64,
@@ -160,9 +169,9 @@ pub struct OwnEvents {
 
 impl OwnEvents {
     /// Nothing is written before [`OwnEvents::run`] is.
-    pub fn new(logs: Logs, clock: Arc<dyn Clock>, control_log: LogId) -> OwnEvents {
+    pub fn new(sealer: Arc<Sealer>, clock: Arc<dyn Clock>, control_log: LogId) -> OwnEvents {
         OwnEvents {
-            logs,
+            sealer,
             clock,
             control_log,
             queue: Mutex::default(),
@@ -182,19 +191,13 @@ impl OwnEvents {
         from: Option<IpAddr>,
         draft: &EventDraft,
     ) -> Result<()> {
-        Ok(self.put(log, vec![entry(account, from, draft)]).await?)
+        Ok(self.put(log, vec![handed(account, from, draft)]).await?)
     }
 
     /// Appends to `log`, or to the control log where that takes nothing any more.
-    async fn put(&self, log: LogId, entries: Vec<NewEntry>) -> Result<(), log::Error> {
-        match self.logs.append(log, entries.clone()).await {
-            Err(log::Error::ReadOnly { reason, .. }) if log != self.control_log => {
-                tracing::warn!(%log, %reason, "own events of a log that is read-only go to the control log");
-                self.logs.append(self.control_log, entries).await?;
-            }
-            appended => drop(appended?),
-        }
-        Ok(())
+    async fn put(&self, log: LogId, events: Vec<Handed>) -> Result<(), NotAppended> {
+        let entrance = self.sealer.enter(log).await.map_err(NotAppended::Failed)?;
+        self.sealer.append(entrance, events, Some(self.control_log)).await.map(drop)
     }
 
     /// As [`OwnEvents::now`] for what cannot be undone any more: a failure is counted and logged, not returned.
@@ -211,7 +214,7 @@ impl OwnEvents {
             drop(queue);
             return self.lose(1, "too many wait");
         }
-        queue.push_back((log, entry(account, from, draft)));
+        queue.push_back((log, handed(account, from, draft)));
         self.accepted.fetch_add(1, Ordering::SeqCst);
         drop(queue);
         self.queued.notify_one();
@@ -339,7 +342,7 @@ impl OwnEvents {
                 return;
             }
             let count = batch.len() as u64;
-            let mut by_log: Vec<(LogId, Vec<NewEntry>)> = Vec::new();
+            let mut by_log: Vec<(LogId, Vec<Handed>)> = Vec::new();
             for (log, entry) in batch {
                 match by_log.iter_mut().find(|(of, _)| *of == log) {
                     Some((_, entries)) => entries.push(entry),
@@ -353,13 +356,13 @@ impl OwnEvents {
         }
     }
 
-    async fn append(&self, log: LogId, entries: Vec<NewEntry>) {
+    async fn append(&self, log: LogId, events: Vec<Handed>) {
         loop {
-            match self.put(log, entries.clone()).await {
+            match self.put(log, events.clone()).await {
                 Ok(()) => return,
                 // Nothing was appended; there will be room.
-                Err(log::Error::Full(_)) => tokio::time::sleep(FULL_PAUSE).await,
-                Err(error) => return self.lose(entries.len() as u64, &error.to_string()),
+                Err(NotAppended::Log(log::Error::Full(_))) => tokio::time::sleep(FULL_PAUSE).await,
+                Err(error) => return self.lose(events.len() as u64, &format!("{:?}", Error::from(error))),
             }
         }
     }

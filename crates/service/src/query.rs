@@ -99,6 +99,8 @@ pub struct Page {
     pub head: LogHead,
     /// With `verify`: whether at least one event of the page is not what was committed.
     pub tainted: Option<bool>,
+    /// The organisation has, or had, its events encrypted: what they say, no filter can see.
+    pub sealed: bool,
 }
 
 impl Service {
@@ -203,6 +205,7 @@ impl Service {
             next,
             head: self.to_head(&reading.log, reading.head),
             tainted: query.verify.then_some(tainted),
+            sealed: self.has_sealed(org),
         })
     }
 

@@ -14,13 +14,16 @@ use seal::PublicKey;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 use crate::control::Control;
-use crate::encoding::{Prefix, SealedPrefix};
+use crate::encoding::{Prefix, SealedEnvelope};
 use crate::error::{Error, Result};
 use crate::extraction;
 use crate::model::{Invalid, NewEvent, OrgId, RecordedBy};
 
 /// Longest body of an entry that holds an encrypted event, in bytes: what the log takes.
 const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// Most bytes that envelope, scheme and the names of members add to a record.
+const OVERHEAD_BYTES_MAX: usize = 4 << 10;
 
 /// Fewer records than this are encrypted by one thread: starting another costs more than it saves.
 const RECORDS_PER_THREAD_MIN: usize = 32;
@@ -80,7 +83,9 @@ impl Sealer {
         };
         let key = match active {
             None => None,
-            Some((org, key)) => Some(ActiveKey { org, key: self.parsed(org, &key.name, &key.public_key)?, name: key.name }),
+            Some((org, key)) => {
+                Some(ActiveKey { org, key: self.parsed(org, &key.name, &key.public_key)?, name: key.name })
+            }
         };
         Ok(Entrance { log, key, _gate: gate })
     }
@@ -100,9 +105,15 @@ impl Sealer {
         Ok(parsed.entry(place).or_insert(key).clone())
     }
 
-    /// Appends events in their order, and waits until they are durable and signed. Goes on to the end when the future is
-    /// dropped, still holding the entrance: a client that goes away must not leave clear text behind a switch.
-    pub async fn append(&self, entrance: Entrance, events: Vec<Handed>) -> Result<Vec<Appended>> {
+    /// Appends events in their order, and waits until they are durable and signed. Where the log takes no more entries,
+    /// they go to `or_else`, if there is one. Goes on to the end when the future is dropped, still holding the entrance: a
+    /// client that goes away must not leave clear text behind a switch.
+    pub async fn append(
+        &self,
+        entrance: Entrance,
+        events: Vec<Handed>,
+        or_else: Option<LogId>,
+    ) -> Result<Vec<Appended>, NotAppended> {
         let (logs, entropy) = (self.logs.clone(), Arc::clone(&self.entropy));
         let work = tokio::spawn(async move {
             let Entrance { log, key, _gate } = entrance;
@@ -110,13 +121,50 @@ impl Sealer {
                 None => clear(&events),
                 Some(key) => {
                     let sealing = tokio::task::spawn_blocking(move || sealed(&key, &events, &*entropy));
-                    sealing.await.map_err(|e| Error::internal("encryption stopped half-way").with_source(e))?
+                    sealing.await.map_err(|e| stopped("encryption", e))?
                 }
             };
-            Ok(logs.append(log, entries).await?)
+            let Some(other) = or_else.filter(|other| *other != log) else {
+                return Ok(logs.append(log, entries).await?);
+            };
+            match logs.append(log, entries.clone()).await {
+                Err(log::Error::ReadOnly { reason, .. }) => {
+                    tracing::warn!(%log, %reason, "own events of a log that is read-only go to the control log");
+                    Ok(logs.append(other, entries).await?)
+                }
+                appended => Ok(appended?),
+            }
         });
-        work.await.map_err(|e| Error::internal("an append stopped half-way").with_source(e))?
+        work.await.map_err(|e| stopped("an append", e))?
     }
+}
+
+/// Why events were not appended.
+#[derive(Debug)]
+pub enum NotAppended {
+    /// The log refused them.
+    Log(log::Error),
+    /// They did not come as far as the log.
+    Failed(Error),
+}
+
+impl From<log::Error> for NotAppended {
+    fn from(error: log::Error) -> NotAppended {
+        NotAppended::Log(error)
+    }
+}
+
+impl From<NotAppended> for Error {
+    fn from(error: NotAppended) -> Error {
+        match error {
+            NotAppended::Log(error) => error.into(),
+            NotAppended::Failed(error) => error,
+        }
+    }
+}
+
+fn stopped(what: &str, why: tokio::task::JoinError) -> NotAppended {
+    NotAppended::Failed(Error::internal(format!("{what} stopped half-way")).with_source(why))
 }
 
 impl Entrance {
@@ -134,16 +182,16 @@ impl Entrance {
                 None => Ok(()),
             },
             // The record repeats at most what the event says, and the event itself is in it.
-            Some(key) if 3 * event.json().len() + 4096 <= BODY_BYTES_MAX => {
-                let _ = key;
-                Ok(())
-            }
+            Some(_) if 3 * event.json().len() + OVERHEAD_BYTES_MAX <= BODY_BYTES_MAX => Ok(()),
             Some(key) => {
-                let bytes = extraction::sealed_form(key.org, event.json()).len() + 4096;
+                let bytes = extraction::sealed_form(key.org, event.json()).len() + OVERHEAD_BYTES_MAX;
                 if bytes <= BODY_BYTES_MAX {
                     return Ok(());
                 }
-                Err(Invalid::too_large("", format!("longer than {BODY_BYTES_MAX} bytes once it is prepared for encryption")))
+                Err(Invalid::too_large(
+                    "",
+                    format!("longer than {BODY_BYTES_MAX} bytes once it is prepared for encryption"),
+                ))
             }
         }
     }
@@ -188,8 +236,8 @@ fn sealed_here(key: &ActiveKey, events: &[Handed], entropy: &dyn Entropy) -> Vec
     let texts: Vec<Vec<u8>> = events.iter().map(|(_, event)| extraction::sealed_form(key.org, event.json())).collect();
     let ciphertexts = key.key.encrypt_many(&texts, &mut Draw(entropy));
     let entries = events.iter().zip(ciphertexts).map(|((by, event), ciphertext)| {
-        let prefix = SealedPrefix::new(by, event.occurred_at_us(), &key.name, key.key.scheme());
-        NewEntry::event(event.id_bytes(), prefix.body(&ciphertext))
+        let envelope = SealedEnvelope::new(by, event.occurred_at_us(), &key.name, key.key.scheme());
+        NewEntry::event(event.id_bytes(), envelope.body(&ciphertext))
     });
     entries.collect()
 }

@@ -24,6 +24,7 @@ use crate::organisations::no_org;
 use crate::own_events::OwnEvents;
 use crate::passwords::Passwords;
 use crate::projection::Projections;
+use crate::sealing::Sealer;
 use crate::secrets;
 
 /// The only door to the trail. Cheap to clone; all clones are one service.
@@ -41,6 +42,7 @@ struct Inner {
     control: Arc<Control>,
     passwords: Arc<Passwords>,
     lockouts: Mutex<Lockouts>,
+    sealer: Arc<Sealer>,
     own: Arc<OwnEvents>,
     /// Addresses from which each token was used since the start.
     addresses: Mutex<HashMap<TokenId, Vec<IpAddr>>>,
@@ -75,7 +77,8 @@ impl Service {
             return Err(Error::corrupt("the control log cannot be trusted", "it has no organisation"));
         }
         create_missing_logs(&logs, &control)?;
-        let own = Arc::new(OwnEvents::new(logs.clone(), Arc::clone(&config.clock), folder.control_log));
+        let sealer = Arc::new(Sealer::new(logs.clone(), Arc::clone(&control), Arc::clone(&config.entropy)));
+        let own = Arc::new(OwnEvents::new(Arc::clone(&sealer), Arc::clone(&config.clock), folder.control_log));
         let projections =
             Projections::open(&index_path(&config.data), config.index, logs.clone(), Arc::clone(&control))?;
         let runtime =
@@ -92,6 +95,7 @@ impl Service {
                 entropy: config.entropy,
                 logs,
                 control,
+                sealer,
                 own: Arc::clone(&own),
                 addresses: Mutex::default(),
                 projections,
@@ -212,6 +216,10 @@ impl Service {
 
     pub(crate) fn lockouts(&self) -> &Mutex<Lockouts> {
         &self.inner.lockouts
+    }
+
+    pub(crate) fn sealer(&self) -> &Sealer {
+        &self.inner.sealer
     }
 
     pub(crate) fn own(&self) -> &OwnEvents {

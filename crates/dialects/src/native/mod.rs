@@ -3,6 +3,7 @@
 mod accounts;
 mod call;
 pub mod events;
+pub mod keys;
 mod log_files;
 pub mod openapi;
 mod organisations;
@@ -57,6 +58,14 @@ routes! {
     POST "/v1/orgs/{org}/tokens" => tokens::issue, Needs::Verb(Verb::ManageTokens);
     /// Revoke a token.
     DELETE "/v1/tokens/{id}" => tokens::revoke, Needs::Verb(Verb::OwnProfile);
+    /// List encryption keys.
+    GET "/v1/orgs/{org}/keys" => keys::list, Needs::Verb(Verb::ManageKeys);
+    /// Add an encryption key.
+    POST "/v1/orgs/{org}/keys" => keys::add, Needs::Verb(Verb::ManageKeys);
+    /// Encrypt everything to this key from now on.
+    POST "/v1/orgs/{org}/keys/{name}/activate" => keys::activate, Needs::Verb(Verb::ManageKeys);
+    /// Retire an encryption key.
+    POST "/v1/orgs/{org}/keys/{name}/retire" => keys::retire, Needs::Verb(Verb::ManageKeys);
     /// Hand events in.
     POST "/v1/orgs/{org}/events" => events::ingest::ingest, Needs::Verb(Verb::IngestEvents);
     /// Read a page of events.

@@ -5,7 +5,7 @@ use http::{StatusCode, header};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{accounts, events, log_files, organisations, session, tokens};
+use super::{accounts, events, keys, log_files, organisations, session, tokens};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -18,6 +18,7 @@ use super::{accounts, events, log_files, organisations, session, tokens};
         organisations::list, organisations::create, organisations::show, organisations::rename,
         accounts::list, accounts::create, accounts::show, accounts::change,
         tokens::list, tokens::issue, tokens::revoke,
+        keys::list, keys::add, keys::activate, keys::retire,
         events::ingest::ingest, events::list::list, events::list::show, events::follow::follow,
         log_files::log, log_files::checkpoint, log_files::checkpoint_at, log_files::tile, log_files::proof,
         log_files::extends, log_files::keys, log_files::state,

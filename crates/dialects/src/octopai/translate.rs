@@ -1,6 +1,6 @@
 //! Our events in their rows.
 
-use service::{Event, Surface};
+use service::{Event, EventState, Surface};
 
 use super::time;
 use super::wire::Row;
@@ -8,7 +8,7 @@ use super::wire::Row;
 /// A bare JSON array of rows, in the order of `events`.
 ///
 /// Every event handed in is one that this surface shows. One whose content cannot be read any more (erased, or damaged
-/// since it was indexed) keeps its row, with the time it was received: a page must not get shorter in silence.
+/// since it was indexed) keeps its row, with the time it was received; an encrypted one is a row that says so: a page must not get shorter in silence.
 pub fn rows(events: &[Event]) -> Vec<u8> {
     let mut out = Vec::with_capacity(16 + events.len() * 128);
     out.push(b'[');
@@ -25,14 +25,17 @@ pub fn rows(events: &[Event]) -> Vec<u8> {
 fn row(event: &Event, out: &mut Vec<u8>) {
     let fields = event.fields().ok();
     let kind = fields.as_ref().and_then(|fields| Surface::UserEvents.type_of(fields));
+    let unread = match event.state() {
+        EventState::Sealed => Surface::UserEvents.sealed_type(),
+        EventState::Present | EventState::Erased | EventState::Unreadable(_) => "UNREADABLE",
+    };
     let actor = fields.as_ref().and_then(|fields| fields.actor.as_ref()?.label());
     let source = fields.as_ref().and_then(|fields| fields.source.as_ref()?.label());
-    let occurred_at = fields.as_ref().and_then(|fields| fields.occurred_at_time());
     let row = Row {
-        kind: kind.as_deref().unwrap_or("UNREADABLE"),
+        kind: kind.as_deref().unwrap_or(unread),
         user_name: actor,
         source: source.unwrap_or_default(),
-        time: &time::text(occurred_at.unwrap_or_else(|| event.recorded_at())),
+        time: &time::text(event.occurred_at()),
     };
     serde_json::to_writer(out, &row).expect("writing strings to memory cannot fail");
 }

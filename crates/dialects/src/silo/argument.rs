@@ -3,8 +3,7 @@
 
 use serde_json::value::RawValue;
 use service::Timestamp;
-
-use super::scan;
+use service::extraction::scan;
 
 /// The value cannot be read as what it should be.
 #[derive(Debug, PartialEq, Eq)]

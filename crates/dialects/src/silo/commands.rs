@@ -1,14 +1,14 @@
 //! The commands, one after another, and the reply as it is written. Source: `specs/silo.md` §2 to §4.
 
 use serde_json::value::RawValue;
+use service::extraction::Writer;
+use service::extraction::types::{self, Wanted};
 use service::search::{NumberField, Query};
 use service::{Caller, Event, EventQuery, Order, OrgId, Principal, Purpose, Service, Surface, Verb};
 
 use super::argument::{self, BadValue};
 use super::envelope::Command;
 use super::error::Failure;
-use super::record::Writer;
-use super::types::{self, Wanted};
 use crate::Context;
 
 /// Most records of one page, and how many come when nothing is said.

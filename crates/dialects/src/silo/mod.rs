@@ -4,11 +4,6 @@ mod argument;
 mod commands;
 pub mod envelope;
 mod error;
-mod record;
-mod scan;
-mod time;
-mod translate;
-pub mod types;
 
 use axum::Router;
 use axum::extract::{Extension, Request, State};

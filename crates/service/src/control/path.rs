@@ -1,6 +1,8 @@
 //! Organisation names and paths (`specs/silo.md` section 4): how a path is split, and which organisation it means.
 
-use super::state::{Org, State, normal_name};
+use unicode_normalization::UnicodeNormalization;
+
+use super::state::{Org, State};
 use crate::model::OrgId;
 
 /// What a name or path means to somebody.
@@ -45,7 +47,8 @@ pub fn join<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 /// Where several fit, one whose full path from `top` is exactly the parts wins: otherwise an organisation right under
 /// the top could never be told from a namesake deeper down.
 pub fn resolve(state: &State, top: OrgId, path: &str) -> Resolved {
-    let parts: Vec<String> = split(path).iter().map(|part| normal_name(part)).filter(|part| !part.is_empty()).collect();
+    // Names are kept in Unicode NFC; apart from that they compare exactly, blanks included.
+    let parts: Vec<String> = split(path).iter().map(|part| part.nfc().collect()).collect();
     let Some((last, before)) = parts.split_last() else { return Resolved::None };
     let fits: Vec<&Org> = state
         .orgs()
@@ -96,6 +99,7 @@ fn is_full_path(state: &State, org: OrgId, top: OrgId, parts: &[String]) -> bool
 mod tests {
     use super::*;
     use crate::control::record::Record;
+    use crate::control::state::normal_name;
     use log::LogId;
     use proptest::prelude::*;
 
@@ -148,6 +152,7 @@ mod tests {
         check("//", Resolved::None);
         check("/Acme//Ops/", Resolved::One(id(7)));
         check("Ops/Acme", Resolved::None);
+        check(" Ops", Resolved::None);
         check("Acme", Resolved::One(id(1)));
         check("Acme/Acme", Resolved::None);
     }

@@ -1,4 +1,4 @@
-//! What the control log holds: one change of organisations, accounts or tokens per entry.
+//! What the control log holds: one change of organisations, accounts, tokens or keys per entry.
 //!
 //! The body is `{"v":1,"by":"acc_…","record":"…",…}`. `by` is absent for what `init` did. A version once written stays
 //! readable; a record that an older program does not know stops it from opening, because guessing rights is worse.
@@ -62,6 +62,12 @@ pub enum Record {
     },
     /// Tokens were taken back.
     TokensRevoked { ids: Vec<TokenId> },
+    /// A public key of an organisation was added.
+    KeyAdded { org: OrgId, name: String, public_key: String },
+    /// From here on everything of the organisation is encrypted to this key; another one that was active is no more.
+    KeyActivated { org: OrgId, name: String },
+    /// The key is used no more; if it was active, events are kept in clear from here on.
+    KeyRetired { org: OrgId, name: String },
 }
 
 #[derive(Serialize, Deserialize)]

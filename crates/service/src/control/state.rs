@@ -1,6 +1,6 @@
 //! What the control log adds up to: a pure fold over its records.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use log::LogId;
 use serde::{Deserialize, Serialize};
@@ -8,6 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::record::Record;
 use crate::access::{Role, Scope};
+use crate::keys::KeyState;
 use crate::model::{AccountId, OrgId, TokenId};
 use crate::secrets::SecretHash;
 
@@ -61,6 +62,31 @@ pub struct Token {
     pub from_login: bool,
 }
 
+/// An encryption key of an organisation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Key {
+    /// In Unicode NFC; unique within the organisation, for ever.
+    pub name: String,
+    /// As `seal::PublicKey` writes it.
+    pub public_key: String,
+    pub added_at_us: u64,
+    /// When it was last activated.
+    pub activated_at_us: Option<u64>,
+    pub retired_at_us: Option<u64>,
+    pub active: bool,
+}
+
+impl Key {
+    /// What it is used for now.
+    pub fn state(&self) -> KeyState {
+        match (self.retired_at_us, self.active) {
+            (Some(_), _) => KeyState::Retired,
+            (None, true) => KeyState::Active,
+            (None, false) => KeyState::Inactive,
+        }
+    }
+}
+
 impl Token {
     /// When it stopped or will stop working.
     fn ends_at_us(&self) -> Option<u64> {
@@ -103,6 +129,8 @@ pub struct State {
     login_tokens: HashMap<AccountId, BTreeSet<(u64, SecretHash)>>,
     /// Tokens with an end, by that end: the queue of what to forget.
     ends: BTreeSet<(u64, SecretHash)>,
+    /// Keys of each organisation that has any, in the order in which they were added; at most one of each is active.
+    keys: BTreeMap<OrgId, Vec<Key>>,
 }
 
 /// A record that cannot follow what came before it; says which rule it breaks.
@@ -203,6 +231,38 @@ impl State {
                     from_login: *from_login,
                 });
             }
+            Record::KeyAdded { org, name, public_key } => {
+                if !self.orgs_by_id.contains_key(org) {
+                    return Err(broken(format!("{org} does not exist")));
+                }
+                if self.keys(*org).iter().any(|key| key.name == *name) {
+                    return Err(broken(format!("{org} has a key called {name}")));
+                }
+                self.keys.entry(*org).or_default().push(Key {
+                    name: name.clone(),
+                    public_key: public_key.clone(),
+                    added_at_us: at_us,
+                    activated_at_us: None,
+                    retired_at_us: None,
+                    active: false,
+                });
+            }
+            Record::KeyActivated { org, name } => {
+                let at = self.usable_key(*org, name)?;
+                for (n, key) in self.keys.get_mut(org).into_iter().flatten().enumerate() {
+                    key.active = n == at;
+                    if key.active {
+                        key.activated_at_us = Some(at_us);
+                    }
+                }
+            }
+            Record::KeyRetired { org, name } => {
+                let at = self.usable_key(*org, name)?;
+                for key in self.keys.get_mut(org).into_iter().flatten().skip(at).take(1) {
+                    key.active = false;
+                    key.retired_at_us = Some(at_us);
+                }
+            }
             Record::TokensRevoked { ids } => {
                 // A token that is forgotten already cannot be revoked any more; that is no inconsistency.
                 for id in ids {
@@ -213,6 +273,12 @@ impl State {
         // By the time of the record, not by the clock: the fold must not depend on when it is made.
         self.forget_ended(at_us.saturating_sub(ENDED_TOKENS_KEPT_US));
         Ok(())
+    }
+
+    /// Where the key of this name stands, if it may still be used.
+    fn usable_key(&self, org: OrgId, name: &str) -> Result<usize, Inconsistent> {
+        let at = self.keys(org).iter().position(|key| key.name == name && key.retired_at_us.is_none());
+        at.ok_or_else(|| broken(format!("{org} has no key called {name} that may be used")))
     }
 
     fn check_new_org(
@@ -295,6 +361,16 @@ impl State {
         }
     }
 
+    /// The keys of an organisation, in the order in which they were added.
+    pub fn keys(&self, org: OrgId) -> &[Key] {
+        self.keys.get(&org).map_or(&[], Vec::as_slice)
+    }
+
+    /// The key that everything of the organisation is encrypted to, if there is one.
+    pub fn active_key(&self, org: OrgId) -> Option<&Key> {
+        self.keys(org).iter().find(|key| key.active)
+    }
+
     /// Organisations in the order of their creation.
     pub fn orgs(&self) -> &[Org] {
         &self.orgs
@@ -369,7 +445,12 @@ impl State {
     pub fn to_parts(&self) -> Parts {
         let mut tokens: Vec<Token> = self.tokens.values().cloned().collect();
         tokens.sort_by_key(|token| token.number);
-        Parts { orgs: self.orgs.clone(), accounts: self.accounts.clone(), tokens }
+        Parts {
+            orgs: self.orgs.clone(),
+            accounts: self.accounts.clone(),
+            tokens,
+            keys: self.keys.clone().into_iter().collect(),
+        }
     }
 
     /// The state with these parts.
@@ -378,6 +459,7 @@ impl State {
         parts.orgs.into_iter().for_each(|org| state.insert_org(org));
         parts.accounts.into_iter().for_each(|account| state.insert_account(account));
         parts.tokens.into_iter().for_each(|token| state.insert_token(token));
+        state.keys = parts.keys.into_iter().collect();
         state
     }
 }
@@ -388,6 +470,8 @@ pub struct Parts {
     orgs: Vec<Org>,
     accounts: Vec<Account>,
     tokens: Vec<Token>,
+    #[serde(default)]
+    keys: Vec<(OrgId, Vec<Key>)>,
 }
 
 /// Ascending, each once.
@@ -458,6 +542,13 @@ mod tests {
                     from_login,
                 }
             ),
+            (n(), n()).prop_map(|(of, name)| Record::KeyAdded {
+                org: org(of),
+                name: format!("key {name}"),
+                public_key: String::new(),
+            }),
+            (n(), n()).prop_map(|(of, name)| Record::KeyActivated { org: org(of), name: format!("key {name}") }),
+            (n(), n()).prop_map(|(of, name)| Record::KeyRetired { org: org(of), name: format!("key {name}") }),
             prop::collection::vec(n(), 0..3)
                 .prop_map(|ids| Record::TokensRevoked { ids: ids.into_iter().map(token).collect() }),
         ]
@@ -497,6 +588,10 @@ mod tests {
                 prop_assert_eq!(alike, 1, "names are unique among siblings");
                 prop_assert_eq!(state.org_by_slug(&org.slug), Some(org));
                 prop_assert_eq!(state.org_by_log(org.log), Some(org));
+                let keys = state.keys(org.id);
+                prop_assert!(keys.iter().filter(|key| key.active).count() <= 1, "one key is active at most");
+                prop_assert!(keys.iter().all(|key| !(key.active && key.retired_at_us.is_some())));
+                prop_assert_eq!(state.active_key(org.id), keys.iter().find(|key| key.state() == KeyState::Active));
             }
             for account in state.accounts() {
                 prop_assert_eq!(state.account_by_name(&account.name.to_uppercase()), Some(account));

@@ -59,7 +59,7 @@ impl Writer {
             return sealed(&content, Place { number: event.number(), at_us: micros(event.occurred_at()) }, out);
         }
         if let Some(came) = event.json().and_then(Came::find) {
-            let log_type = self.shown(came.log_type);
+            let log_type = self.shown(Some(came.log_type));
             let at_us = came.occurred_at_us.unwrap_or_else(|| micros(event.recorded_at()));
             head(log_type, place(at_us), &self.org, out);
             passed_through(log_type, &came, out);
@@ -83,7 +83,7 @@ impl Writer {
     fn shown(&self, found: Option<&'static LogType>) -> &'static LogType {
         match self.wanted {
             Wanted::One(log_type) => log_type,
-            Wanted::Sealed => types::find_any(ENC).expect("the sealed type is one, a test says so"),
+            Wanted::Sealed => &SEALED,
             Wanted::AllClear => found.unwrap_or_else(unknown_type),
         }
     }
@@ -94,24 +94,24 @@ pub fn sealed_form(org: OrgId, json: &[u8]) -> Vec<u8> {
     let org = org_member(org);
     let mut out = Vec::with_capacity(2 * json.len() + 512);
     let came = Came::find(json);
-    let log_type = match &came {
+    match &came {
         Some(came) => {
-            let log_type = came.log_type.unwrap_or_else(unknown_type);
-            head(log_type, None, &org, &mut out);
-            passed_through(log_type, came, &mut out);
-            log_type
+            head(came.log_type, None, &org, &mut out);
+            passed_through(came.log_type, came, &mut out);
         }
         None => {
             let fields = Fields::parse(json).expect("an event that was accepted reads");
             let log_type = type_of(&fields).unwrap_or_else(unknown_type);
             head(log_type, None, &org, &mut out);
             translated(log_type, &fields, &mut out);
-            log_type
         }
-    };
-    debug_assert!(!log_type.members.is_empty());
+    }
     write!(out, ",\"{CANONICAL}\":").expect(MEMORY);
-    if came.is_some() { without_raw(json, &mut out) } else { out.extend_from_slice(json) }
+    if came.is_some() {
+        without_raw(json, &mut out)
+    } else {
+        out.extend_from_slice(json)
+    }
     out.push(b'}');
     out
 }
@@ -208,7 +208,11 @@ fn place_of(known: &[Member], expected: usize, name: Name<'_>) -> Option<usize> 
 /// The event without the `raw` of its origin.
 fn without_raw(json: &[u8], out: &mut Vec<u8>) {
     object(json, out, |name, value, out| {
-        if name.is("origin") { object(value, out, |name, value, out| kept(!name.is("raw"), value, out)) } else { kept(true, value, out) }
+        if name.is("origin") {
+            object(value, out, |name, value, out| kept(!name.is("raw"), value, out))
+        } else {
+            kept(true, value, out)
+        }
     });
 }
 
@@ -241,8 +245,7 @@ fn kept(keep: bool, value: &[u8], out: &mut Vec<u8>) -> bool {
 
 /// A record that came in as a record of this surface.
 struct Came<'a> {
-    /// `None`: of a type that is not known.
-    log_type: Option<&'static LogType>,
+    log_type: &'static LogType,
     occurred_at_us: Option<i64>,
     members: scan::Members<'a>,
 }
@@ -274,9 +277,9 @@ impl<'a> Came<'a> {
             return None;
         }
         let members = scan::members(raw?)?;
-        // Without a type of its own the event's kind decides, and that is in the rest of it.
+        // Without a type that is known the event's kind decides, and that is in the rest of it.
         let log_type = types::find_any(&type_text?)?;
-        Some(Came { log_type: Some(log_type), occurred_at_us, members })
+        Some(Came { log_type, occurred_at_us, members })
     }
 }
 

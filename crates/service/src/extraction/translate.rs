@@ -5,7 +5,7 @@
 
 use std::io::Write as _;
 
-use crate::model::Fields;
+use crate::model::{Fields, Surface};
 
 use super::scan::{self, Name};
 use super::types::LogType;
@@ -21,7 +21,11 @@ impl<'a> Foreign<'a> {
     /// Looks through `fields` once.
     pub fn new(fields: &'a Fields<'a>) -> Foreign<'a> {
         let attributes = fields.attributes.and_then(|raw| scan::members(raw.get().as_bytes()));
-        let attributes: Vec<_> = attributes.into_iter().flatten().filter(|(_, value)| *value != b"null").collect();
+        // What was sent as a record of a type that is not known keeps what its members have in common with others.
+        let raw = fields.origin.as_ref().filter(|origin| *origin.dialect == *Surface::Extraction.dialect());
+        let raw = raw.and_then(|origin| scan::members(origin.raw?.get().as_bytes()));
+        let found = attributes.into_iter().flatten().chain(raw.into_iter().flatten());
+        let attributes: Vec<_> = found.filter(|(_, value)| *value != b"null").collect();
         let mut foreign = Foreign { fields, attributes, url: None };
         foreign.url = foreign.find_url();
         foreign

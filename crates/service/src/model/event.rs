@@ -30,6 +30,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::id::AccountId;
+use super::views::Surface;
 use super::{diagnose, strict, time};
 
 /// Longest event as JSON text, in bytes.
@@ -536,6 +537,8 @@ pub struct NewEvent {
     id: [u8; 16],
     /// Where `id` lies is not kept; the text is, for the receipt.
     id_text: Option<String>,
+    occurred_at_us: Option<i64>,
+    only_sealed: Option<&'static str>,
 }
 
 impl NewEvent {
@@ -553,6 +556,8 @@ impl NewEvent {
         Ok(NewEvent {
             id: fields.id.as_deref().map(id_bytes).unwrap_or_default(),
             id_text: fields.id.as_deref().map(str::to_owned),
+            occurred_at_us: fields.occurred_at_time().map(time::micros),
+            only_sealed: Surface::Extraction.only_sealed(&fields),
             json: json.to_vec(),
         })
     }
@@ -576,6 +581,16 @@ impl NewEvent {
     /// The sixteen bytes that stand for the id in the log entry; zeros for none. See [`id_bytes`].
     pub fn id_bytes(&self) -> [u8; 16] {
         self.id
+    }
+
+    /// When it happened, in microseconds, if its sender said so.
+    pub fn occurred_at_us(&self) -> Option<i64> {
+        self.occurred_at_us
+    }
+
+    /// The name of its type, if that may be kept only encrypted.
+    pub fn only_sealed(&self) -> Option<&'static str> {
+        self.only_sealed
     }
 }
 
@@ -731,6 +746,17 @@ pub enum EventState {
     Unreadable(String),
 }
 
+/// An encrypted event, as it is kept. Only the holder of the private key can tell what it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedContent<'a> {
+    /// The name the organisation gave the key.
+    pub key_name: Cow<'a, str>,
+    /// How it is encrypted.
+    pub scheme: seal::Scheme,
+    /// The encrypted record, in the layout of the scheme.
+    pub ciphertext: &'a [u8],
+}
+
 /// Whether the stored bytes of one event are what was committed, when the reader asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -754,7 +780,7 @@ pub struct Event {
     /// The stored record.
     pub(crate) record: log::Record,
     pub(crate) by: RecordedBy,
-    /// What holds the event's JSON, from `json_at` to its end.
+    /// What holds the event's JSON, or what is encrypted, from `json_at` to its end.
     pub(crate) content: log::Body,
     pub(crate) json_at: usize,
     pub(crate) state: EventState,
@@ -812,8 +838,24 @@ impl Event {
         Fields::parse(json).map_err(|e| Unreadable(e.to_string()))
     }
 
-    /// When it happened: what the sender said, else when it was received. Parses the content.
+    /// What is encrypted, when the state is `Sealed`.
+    pub fn sealed(&self) -> Option<SealedContent<'_>> {
+        if self.state != EventState::Sealed {
+            return None;
+        }
+        let envelope = crate::encoding::SealedEnvelope::read(&self.content).ok()?;
+        let (key_name, scheme) = (envelope.key_name, envelope.scheme);
+        Some(SealedContent { key_name, scheme, ciphertext: &self.content[self.json_at..] })
+    }
+
+    /// When it happened: what the sender said, else when it was received. Parses the content. Of an encrypted event the
+    /// time is kept in clear, to the microsecond.
     pub fn occurred_at(&self) -> Timestamp {
+        if self.state == EventState::Sealed {
+            let envelope = crate::encoding::SealedEnvelope::read(&self.content).ok();
+            let at = envelope.and_then(|envelope| Timestamp::from_microsecond(envelope.occurred_at_us?).ok());
+            return at.unwrap_or_else(|| self.recorded_at());
+        }
         self.fields().ok().and_then(|fields| fields.occurred_at_time()).unwrap_or_else(|| self.recorded_at())
     }
 

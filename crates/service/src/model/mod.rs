@@ -11,7 +11,7 @@ pub mod views;
 
 pub use event::{
     Event, EventDraft, EventState, Fields, Invalid, Kind, NewEvent, Origin, OriginDraft, Outcome, Party, PartyDraft,
-    RecordedBy, Source, SourceDraft, Target, TargetDraft, Text, Unreadable, Verdict,
+    RecordedBy, SealedContent, Source, SourceDraft, Target, TargetDraft, Text, Unreadable, Verdict,
 };
 pub use id::{AccountId, InvalidId, OrgId, TokenId};
 pub use views::Surface;

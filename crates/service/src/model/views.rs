@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use super::event::{Fields, Kind, Outcome};
+use crate::extraction::types;
 
 /// A surface with types of its own. Surfaces without (the native one) show kind, action and outcome as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,12 +40,38 @@ impl Surface {
             && origin.dialect.as_str() == self.dialect()
             && let Some(own) = &origin.kind
         {
-            return Some(Cow::Borrowed(own.as_str()));
+            match self {
+                // Extraction asks by type, so a type that cannot be asked for would hide its events.
+                Surface::Extraction => match types::find_any(own) {
+                    Some(log_type) => return Some(Cow::Borrowed(log_type.name)),
+                    None => {}
+                },
+                Surface::UserEvents | Surface::Feed => return Some(Cow::Borrowed(own.as_str())),
+            }
         }
         match self {
             Surface::UserEvents => user_events(fields.kind, fields.outcome).map(Cow::Borrowed),
             Surface::Extraction => Some(Cow::Borrowed(extraction(fields.kind, fields.outcome, &fields.action))),
             Surface::Feed => Some(Cow::Borrowed(fields.action.as_str())),
+        }
+    }
+
+    /// The type text of an encrypted event on this surface: it can be of any type, so every surface shows it, and says so.
+    pub fn sealed_type(self) -> &'static str {
+        match self {
+            Surface::Extraction => types::ENC,
+            Surface::UserEvents | Surface::Feed => "ENCRYPTED",
+        }
+    }
+
+    /// The name of the event's type, if this surface lets it be kept only encrypted (DESIGN §4).
+    pub fn only_sealed(self, fields: &Fields<'_>) -> Option<&'static str> {
+        let origin = fields.origin.as_ref().filter(|origin| origin.dialect.as_str() == self.dialect())?;
+        match self {
+            Surface::Extraction => types::find(origin.kind.as_deref()?)
+                .filter(|log_type| log_type.only_sealed)
+                .map(|log_type| log_type.name),
+            Surface::UserEvents | Surface::Feed => None,
         }
     }
 
@@ -136,8 +163,24 @@ mod tests {
     fn what_came_in_through_a_surface_keeps_its_type_there_and_only_there() {
         let json = r#"{"action":"a","kind":"other","origin":{"dialect":"silo","type":"PRINT"}}"#;
         check(json, None, "PRINT", "a");
+        // A type that nobody can ask for is shown as the kind says; case and spelling are those of the list.
+        let json = r#"{"action":"a","kind":"file","origin":{"dialect":"silo","type":"HOLOGRAM"}}"#;
+        check(json, None, "DOWNLOAD", "a");
+        let json = r#"{"action":"a","origin":{"dialect":"silo","type":"blocked_url"}}"#;
+        check(json, None, "BLOCKED URL", "a");
         let json = r#"{"action":"a","kind":"page","origin":{"dialect":"octopai","type":"PAGE VIEW"}}"#;
         check(json, Some("PAGE VIEW"), "URL", "a");
+    }
+
+    #[test]
+    fn what_may_be_kept_only_encrypted_is_known_by_its_type() {
+        let only_sealed = |dialect: &str, of: &str| {
+            let json = format!(r#"{{"action":"a","origin":{{"dialect":"{dialect}","type":"{of}"}}}}"#);
+            Surface::Extraction.only_sealed(&Fields::parse(json.as_bytes()).unwrap())
+        };
+        assert_eq!(only_sealed("silo", "post_data"), Some("POST DATA"));
+        assert_eq!(only_sealed("silo", "URL"), None);
+        assert_eq!(only_sealed("native", "SMS"), None);
     }
 
     #[test]

@@ -30,14 +30,18 @@ pub fn document(event: &Event) -> Document {
             }
             to.fields(&fields);
         }
-        Err(_) => to.tag(
-            "state",
-            match event.state() {
-                EventState::Erased => "erased",
-                EventState::Sealed => "sealed",
-                EventState::Present | EventState::Unreadable(_) => "unreadable",
-            },
-        ),
+        Err(_) => match event.state() {
+            EventState::Erased => to.tag("state", "erased"),
+            EventState::Sealed => {
+                // Its time is in clear; its kind, and whatever else it says, is not.
+                occurred_at_us = time::micros(event.occurred_at());
+                to.tag("state", "sealed");
+                for surface in Surface::ALL {
+                    to.keyword(Field::Tag, &surface.tag(surface.sealed_type()));
+                }
+            }
+            EventState::Present | EventState::Unreadable(_) => to.tag("state", "unreadable"),
+        },
     }
     Document { number: event.number(), occurred_at_us, recorded_at_us, keywords: to.keywords, text: to.text }
 }

@@ -49,7 +49,12 @@ pub struct EventPage {
     pub head: Head,
     /// With `verify=true`: whether at least one event of the page is not what was committed.
     pub tainted: Option<bool>,
+    /// Says, where it is so, that content of this organisation is encrypted and no filter on content could see it.
+    pub notice: Option<&'static str>,
 }
+
+/// What a search over encrypted events says of itself.
+const SEALED: &str = "events of this organisation are encrypted to its key; a filter on their content finds none of them";
 
 /// The page as an [`EventPage`].
 pub fn page(page: &Page) -> Vec<u8> {
@@ -69,6 +74,10 @@ pub fn page(page: &Page) -> Vec<u8> {
     if let Some(tainted) = page.tainted {
         out.extend_from_slice(b",\"tainted\":");
         member(&mut out, &tainted);
+    }
+    if page.sealed {
+        out.extend_from_slice(b",\"notice\":");
+        member(&mut out, &SEALED);
     }
     out.push(b'}');
     out
