@@ -22,12 +22,15 @@ pub fn describe(work: &Path) -> Result<Vec<String>> {
         .and_then(|l| l.trim().trim_end_matches(" kB").parse().ok())
         .unwrap_or_default();
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let load = fs::read_to_string("/proc/loadavg")?;
+    let load = load.split(' ').next().unwrap_or_default();
     Ok(vec![
         format!(
             "{model}, {cores} cores, {:.0} GiB of memory, Linux {}",
             memory_kib as f64 / 1_048_576.0,
             kernel.trim()
         ),
+        format!("load average when it began: {load}; above 0.5, something else was running and every rate is too low"),
         format!("hashing: {}", tlog::batch::backend()),
         format!(
             "write + fdatasync on the disk both sides use ({}), medians of 200: at the end of a file 4 KiB {:.2} ms, 1 MiB {:.2} ms; \

@@ -79,6 +79,8 @@ enum Part {
     Single,
     /// Pages, start-up, memory, disk, verification at growing sizes.
     Growth,
+    /// Log extraction and encryption.
+    Extraction,
 }
 
 fn main() -> Result<()> {
@@ -118,6 +120,10 @@ async fn run(arguments: Arguments) -> Result<()> {
     }
     if wanted(Part::Growth) {
         rows::growth::run(&bench, &mut report).await.context("growth")?;
+    }
+
+    if wanted(Part::Extraction) {
+        rows::extraction::run(&bench, &mut report).await.context("extraction")?;
     }
 
     let text = format!(

@@ -1,6 +1,7 @@
 //! What is measured, a file for each part of the table.
 
 pub mod bulk;
+pub mod extraction;
 pub mod growth;
 pub mod single;
 
