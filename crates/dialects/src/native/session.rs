@@ -96,7 +96,7 @@ pub async fn me(State(context): State<Context>, bearer: Bearer) -> Result<Respon
 
 /// Changes one's own password; tokens that came from logging in die.
 #[utoipa::path(post, path = "/v1/me/password", tag = "session", request_body = PasswordChange,
-    responses((status = 204, description = "changed"), (status = 401, description = "the old password is wrong", body = super::problem::Document)))]
+    responses((status = 204, description = "changed"), (status = 403, description = "the old password is wrong", body = super::problem::Document)))]
 pub async fn change_password(State(context): State<Context>, bearer: Bearer, request: Request) -> Result<Response> {
     bearer.must(&context, Verb::OwnProfile)?;
     let change: PasswordChange = json(&context, request, CREDENTIALS_BYTES_MAX).await?;

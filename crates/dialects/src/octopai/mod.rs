@@ -12,8 +12,10 @@ use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Router, body::Bytes};
 use http::{HeaderMap, Method, StatusCode, header};
+use service::query::OFFSET_MAX;
 use service::{
-    AuthenticateError, Caller, LoginError, NewToken, OrgId, Principal, Scope, Surface, Timestamp, TokenForm, Verb,
+    AuthenticateError, Caller, ErrorKind, LoginError, NewToken, OrgId, Principal, Scope, Surface, Timestamp, TokenForm,
+    Verb,
 };
 
 use crate::http::body::{self, CREDENTIALS_BYTES_MAX};
@@ -72,16 +74,16 @@ fn mount(context: Context) -> Router {
 
 async fn login(State(context): State<Context>, Extension(caller): Extension<Caller>, request: Request) -> Response {
     let customer = customer(&context, &request);
-    let body = match read(&context, request).await {
-        Ok(body) => body,
-        Err(error) => return error::unreadable(error),
+    let login = match read(&context, request).await {
+        Ok(body) => Login::read(&body).map_err(error::validation),
+        Err(error) => Err(error::unreadable(error)),
     };
-    let login = match Login::read(&body) {
+    let login = match login {
         Ok(login) => login,
-        Err(wrong) => {
+        Err(refusal) => {
             // A try of which no name and password could be read is still one, and in the trail before the reply.
             return match context.service.login_unread(customer, &caller).await {
-                Ok(()) => error::validation(wrong),
+                Ok(()) => refusal,
                 Err(error) => error::refused(&error),
             };
         }
@@ -119,6 +121,8 @@ async fn refresh(State(context): State<Context>, Extension(caller): Extension<Ca
         Err(AuthenticateError::Unknown | AuthenticateError::Expired { .. } | AuthenticateError::Revoked) => {
             failed(WRONG_REFRESH)
         }
+        // It holds, but not for this: an access token, say.
+        Err(AuthenticateError::Failed(error)) if error.kind == ErrorKind::Forbidden => failed(WRONG_REFRESH),
         Err(AuthenticateError::Failed(error)) => error::refused(&error),
     }
 }
@@ -149,13 +153,19 @@ async fn user_events(
     let rows = page.rows as usize;
     let read = tokio::task::spawn_blocking(move || {
         let filter = Surface::UserEvents.query_all();
+        // The service skips only so many rows. Past that, a page past the end is still `[]`, and only one that would
+        // have rows is refused.
+        let cap = page.offset.saturating_add(1);
+        if page.offset > OFFSET_MAX && context.service.count(&who, org, &filter, cap)? <= page.offset {
+            return Ok(translate::rows(&[]));
+        }
         let events = context.service.query_by_time(&who, org, &filter, page.offset, rows)?;
         Ok(translate::rows(&events))
     });
     match read.await.unwrap_or_else(|error| Err(service::Error::internal(error.to_string()))) {
         Ok(rows) => json(rows),
         // A token of one customer at another one's host name is no token there.
-        Err(error) if error.kind == service::ErrorKind::NotFound => error::unauthenticated(Challenge::Invalid),
+        Err(error) if error.kind == ErrorKind::NotFound => error::unauthenticated(Challenge::Invalid),
         Err(error) => error::refused(&error),
     }
 }
