@@ -54,7 +54,8 @@ pub struct EventPage {
 }
 
 /// What a search over encrypted events says of itself.
-const SEALED: &str = "events of this organisation are encrypted to its key; a filter on their content finds none of them";
+const SEALED: &str =
+    "events of this organisation are encrypted to its key; a filter on their content finds none of them";
 
 /// The page as an [`EventPage`].
 pub fn page(page: &Page) -> Vec<u8> {
