@@ -60,6 +60,7 @@ mod segment;
 mod sequencer;
 mod shared;
 mod signer;
+mod signing;
 mod state;
 pub mod store;
 mod tiles;

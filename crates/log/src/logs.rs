@@ -27,6 +27,7 @@ use crate::sequencer::{
 };
 use crate::shared::Shared;
 use crate::signer::origin;
+use crate::signing;
 use crate::state::LogSlot;
 use crate::store::Store;
 use crate::tiles::StoredTree;
@@ -53,6 +54,8 @@ struct Threads {
 
 struct Running {
     writer: JoinHandle<()>,
+    /// Ends when the writer has.
+    signing: JoinHandle<()>,
     sealer: JoinHandle<()>,
     /// Keep other processes out as long as threads may write.
     _locks: [Box<dyn Send + Sync>; 2],
@@ -65,6 +68,9 @@ impl Threads {
         let _ = self.messages.send(Message::Shutdown);
         if running.writer.join().is_err() {
             tracing::error!("the writer panicked");
+        }
+        if running.signing.join().is_err() {
+            tracing::error!("signing panicked");
         }
         let _ = self.seal.send(SealJob::Stop);
         if running.sealer.join().is_err() {
@@ -374,19 +380,20 @@ impl Logs {
             // The thread was just started and takes jobs until it is told to stop.
             let _ = seal.send(SealJob::File(file));
         }
+        let (durable, signing) = signing::spawn(Arc::clone(&opened.shared), opened.signer, seal.clone())?;
         let (messages, taken) = unbounded();
         let sequencer = Sequencer::new(Start {
             shared: Arc::clone(&opened.shared),
-            signer: opened.signer,
+            keys: opened.keys,
             ids: Arc::clone(&opened.ids),
             logs: opened.logs,
             active: opened.active,
             next_group: opened.next_group,
-            seal: seal.clone(),
+            durable,
             hashing,
         });
         let writer = sequencer::spawn(sequencer, taken)?;
-        let running = Mutex::new(Some(Running { writer, sealer, _locks: locks }));
+        let running = Mutex::new(Some(Running { writer, signing, sealer, _locks: locks }));
         Ok(Logs { shared: opened.shared, ids: opened.ids, threads: Arc::new(Threads { messages, seal, running }) })
     }
 
@@ -402,9 +409,7 @@ impl Logs {
         if !opens {
             self.shared.slot(&log)?.check_open()?;
         }
-        if let Some(stopped) = &*self.shared.stopped.read() {
-            return Err(Error::Unavailable(Arc::clone(stopped)));
-        }
+        self.shared.check_running()?;
         let pool = &self.shared.counters.pool_bytes;
         let waiting = pool.fetch_add(bytes, Ordering::SeqCst);
         if waiting > 0 && waiting + bytes > self.shared.options.pool_bytes_max {

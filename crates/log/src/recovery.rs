@@ -27,7 +27,7 @@ use crate::read::commit_path;
 use crate::segment::{self, Part, Run};
 use crate::sequencer::WriterLog;
 use crate::shared::Shared;
-use crate::signer::{Refusal, Request, SIGNER_JOURNAL, Signer};
+use crate::signer::{Keys, Refusal, Request, SIGNER_JOURNAL, Signer};
 use crate::state::{CommitFile, LogSlot, Place, Reading, SealedRun, TailPart};
 use crate::store::Store;
 use crate::tiles::StoredTree;
@@ -45,6 +45,7 @@ pub(crate) const DIRS: [&str; 4] = ["commit", "segment", "ids", "checkpoint"];
 pub(crate) struct Opened {
     pub shared: Arc<Shared>,
     pub ids: Arc<Ids>,
+    pub keys: Arc<Keys>,
     pub signer: Signer,
     pub logs: HashMap<LogId, WriterLog>,
     pub active: ActiveFile,
@@ -118,12 +119,13 @@ pub(crate) fn open(setup: Setup<'_>) -> Result<Opened> {
     if found_host != audit_host {
         return Err(Error::conflict(format!("the folder belongs to audit host {found_host}, not {audit_host}")));
     }
-    let signer = open_signer(&signer_store, audit_host, seed)?;
+    let keys = Arc::new(Keys::new(audit_host, seed));
+    let signer = open_signer(&signer_store, Arc::clone(&keys))?;
     let checkpoints = open_checkpoints(&store)?;
     let ids = Arc::new(Ids::new(Arc::clone(&store), options.id_filter_bytes));
     let reading = Reading::new(Arc::clone(&store), options.block_cache_bytes);
     let shared = Arc::new(Shared::new(reading, audit_host, options, clock, entropy, checkpoints));
-    let mut recovery = Recovery { shared, ids, signer, logs: BTreeMap::new(), damage: Vec::new() };
+    let mut recovery = Recovery { shared, ids, keys, signer, logs: BTreeMap::new(), damage: Vec::new() };
 
     let (segments, commits) = recovery.finish_sealing(&*store)?;
     for number in &segments {
@@ -135,7 +137,7 @@ pub(crate) fn open(setup: Setup<'_>) -> Result<Opened> {
     recovery.finish(&*store, &segments, scanned)
 }
 
-fn open_signer(store: &Arc<dyn Store>, audit_host: &str, seed: InstanceSeed) -> Result<Signer> {
+fn open_signer(store: &Arc<dyn Store>, keys: Arc<Keys>) -> Result<Signer> {
     match store.open_read(SIGNER_JOURNAL.path) {
         Ok(_) => {}
         // A lost signer's store is made anew; logs that were signed before are then read-only (§5.2, last row).
@@ -146,7 +148,7 @@ fn open_signer(store: &Arc<dyn Store>, audit_host: &str, seed: InstanceSeed) -> 
         }
         Err(err) => return Err(Error::io("open", SIGNER_JOURNAL.path, &err)),
     }
-    Signer::open(store, audit_host, seed)
+    Signer::open(store, keys)
 }
 
 /// Opens the checkpoint files. A damaged one is put aside under another name, where fsck reports it; heads are signed again.
@@ -196,6 +198,7 @@ impl Builder {
 struct Recovery {
     shared: Arc<Shared>,
     ids: Arc<Ids>,
+    keys: Arc<Keys>,
     signer: Signer,
     logs: BTreeMap<LogId, Builder>,
     /// Damage found in files, whichever logs it concerns.
@@ -217,9 +220,9 @@ struct Scanned {
 impl Recovery {
     /// The builder of a log, new or known.
     fn log(&mut self, id: LogId) -> &mut Builder {
-        let (shared, signer) = (&self.shared, &mut self.signer);
+        let (shared, keys) = (&self.shared, &self.keys);
         self.logs.entry(id).or_insert_with(|| Builder {
-            slot: shared.new_slot(id, signer.vkey(&id)),
+            slot: shared.new_slot(id, keys.vkey(&id)),
             size: 0,
             last_us: 0,
             frontier: Some(Frontier::new()),
@@ -599,12 +602,21 @@ impl Recovery {
             self.shared.slots.write().insert(id, Arc::clone(&log.slot));
             let is_open = log.slot.pieces.read().state == LogState::Open;
             if let (true, Some(frontier)) = (is_open, log.frontier) {
-                logs.insert(id, WriterLog::reopened(log.slot, frontier, log.last_us));
+                logs.insert(id, WriterLog { slot: log.slot, frontier, last_us: log.last_us });
             }
         }
         self.shared.refill_reserve();
         self.ids.open_runs(&self.shared, segments)?;
-        Ok(Opened { shared: self.shared, ids: self.ids, signer: self.signer, logs, active, next_group, to_seal })
+        Ok(Opened {
+            shared: self.shared,
+            ids: self.ids,
+            keys: self.keys,
+            signer: self.signer,
+            logs,
+            active,
+            next_group,
+            to_seal,
+        })
     }
 
     fn sign(&mut self) -> Result<()> {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Condvar, Mutex, RwLock};
+use tlog::Hash;
+use tokio::sync::oneshot;
 
 use crate::cache::Cache;
 use crate::checkpoints::Checkpoints;
@@ -12,9 +14,9 @@ use crate::clock::{Clock, Entropy};
 use crate::error::{Error, Result};
 use crate::id::LogId;
 use crate::options::Options;
+use crate::sequencer::Answer;
 use crate::signer::origin;
 use crate::state::{LogSlot, Reading, Slots};
-use tlog::Hash;
 
 /// Space kept for recording that the disk is full.
 const RESERVE_BYTES: usize = 1 << 20;
@@ -53,6 +55,8 @@ pub(crate) struct Sealing {
     pub files: usize,
     /// Why the last try failed.
     pub failed: Option<Arc<str>>,
+    /// Why heads cannot be signed at present, so that closed files wait too.
+    pub signing_failed: Option<Arc<str>>,
 }
 
 /// Counters behind [`crate::Stats`].
@@ -109,9 +113,26 @@ impl Shared {
         Arc::new(LogSlot::new(id, ordinal, origin(&self.audit_host, &id), vkey))
     }
 
-    /// Remembers why nothing is written any more.
-    pub(crate) fn stop(&self, why: String) {
-        self.stopped.write().get_or_insert_with(|| why.into());
+    /// Stops writing for good: after a failed fsync nobody knows what is on disk. Answers with what to tell the caller.
+    pub(crate) fn stop(&self, err: &Error) -> Error {
+        let text: Arc<str> = format!("writing has stopped ({err}); restart, and run `counterfoil fsck`").into();
+        tracing::error!("{text}");
+        Error::Unavailable(Arc::clone(self.stopped.write().get_or_insert(text)))
+    }
+
+    /// The error that everything gets after writing has stopped.
+    pub(crate) fn check_running(&self) -> Result<()> {
+        match &*self.stopped.read() {
+            None => Ok(()),
+            Some(stopped) => Err(Error::Unavailable(Arc::clone(stopped))),
+        }
+    }
+
+    /// Answers a submission, and takes it off the pool.
+    pub(crate) fn answer(&self, bytes: usize, answer: oneshot::Sender<Result<Answer>>, result: Result<Answer>) {
+        self.counters.pool_bytes.fetch_sub(bytes, Ordering::SeqCst);
+        // Whoever asked may have gone; what was appended stays.
+        let _ = answer.send(result);
     }
 
     /// Gives the reserved space back to the disk; false if it was given already.

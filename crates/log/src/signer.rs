@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tlog::Hash;
 use tlog::checkpoint::Checkpoint;
 use tlog::note::{SignerKey, derive_log_seed};
@@ -44,13 +45,39 @@ pub(crate) struct Request {
     pub first: bool,
 }
 
-/// The signer of all logs of one instance.
-pub(crate) struct Signer {
+/// The keys of all logs of one instance, derived when first used.
+pub(crate) struct Keys {
     audit_host: String,
     seed: InstanceSeed,
+    derived: Mutex<HashMap<LogId, Arc<SignerKey>>>,
+}
+
+impl Keys {
+    pub(crate) fn new(audit_host: &str, seed: InstanceSeed) -> Keys {
+        Keys { audit_host: audit_host.to_owned(), seed, derived: Mutex::default() }
+    }
+
+    /// The log's verifier key as text.
+    pub(crate) fn vkey(&self, log: &LogId) -> Arc<str> {
+        self.key(log).verifier().to_string().into()
+    }
+
+    fn key(&self, log: &LogId) -> Arc<SignerKey> {
+        let derive = || {
+            let origin = origin(&self.audit_host, log);
+            let log_seed = derive_log_seed(self.seed.bytes(), &origin, KEY_EPOCH);
+            let key = SignerKey::from_seed(&origin, &log_seed);
+            Arc::new(key.expect("the audit host was checked to be fit for a key name"))
+        };
+        Arc::clone(self.derived.lock().entry(*log).or_insert_with(derive))
+    }
+}
+
+/// The signer of all logs of one instance.
+pub(crate) struct Signer {
+    keys: Arc<Keys>,
     journal: Journal,
     records: HashMap<LogId, Signed>,
-    keys: HashMap<LogId, SignerKey>,
 }
 
 /// Why nothing was signed.
@@ -96,7 +123,7 @@ impl Signer {
     }
 
     /// Reads what was signed.
-    pub(crate) fn open(store: &Arc<dyn Store>, audit_host: &str, seed: InstanceSeed) -> Result<Signer> {
+    pub(crate) fn open(store: &Arc<dyn Store>, keys: Arc<Keys>) -> Result<Signer> {
         let mut records = HashMap::new();
         let mut malformed = false;
         let journal = Journal::open(store, SIGNER_JOURNAL, |frame, payload| {
@@ -108,7 +135,7 @@ impl Signer {
         if malformed {
             return Err(Error::corrupt("the signer's journal holds a record of another shape"));
         }
-        Ok(Signer { audit_host: audit_host.to_owned(), seed, journal, records, keys: HashMap::new() })
+        Ok(Signer { keys, journal, records })
     }
 
     /// The last head signed of this log, or about to be when the process died.
@@ -119,21 +146,6 @@ impl Signer {
     /// Every log the signer knows.
     pub(crate) fn logs(&self) -> impl Iterator<Item = &LogId> {
         self.records.keys()
-    }
-
-    /// The log's verifier key as text.
-    pub(crate) fn vkey(&mut self, log: &LogId) -> Arc<str> {
-        self.key(log).verifier().to_string().into()
-    }
-
-    /// The log's signing key, derived at its first use.
-    pub(crate) fn key(&mut self, log: &LogId) -> &SignerKey {
-        let (host, seed) = (&self.audit_host, &self.seed);
-        self.keys.entry(*log).or_insert_with(|| {
-            let origin = origin(host, log);
-            let log_seed = derive_log_seed(seed.bytes(), &origin, KEY_EPOCH);
-            SignerKey::from_seed(&origin, &log_seed).expect("the audit host was checked to be fit for a key name")
-        })
     }
 
     /// Signs all heads or none. On return each is in the signer's store, whatever becomes of the notes.
@@ -178,10 +190,11 @@ impl Signer {
         })
     }
 
-    fn note(&mut self, request: &Request) -> Arc<str> {
-        let origin = origin(&self.audit_host, &request.log);
+    fn note(&self, request: &Request) -> Arc<str> {
+        let origin = origin(&self.keys.audit_host, &request.log);
         let checkpoint = Checkpoint { origin, size: request.size, root: request.root };
-        let signed = checkpoint.sign(&[self.key(&request.log)]).expect("our own origins and sizes are well-formed");
+        let signed =
+            checkpoint.sign(&[&self.keys.key(&request.log)]).expect("our own origins and sizes are well-formed");
         signed.note.into()
     }
 
@@ -204,7 +217,7 @@ mod tests {
 
     fn open(memory: &MemoryStore) -> Signer {
         let store: Arc<dyn Store> = Arc::new(memory.clone());
-        Signer::open(&store, HOST, InstanceSeed::new([7; 32])).unwrap()
+        Signer::open(&store, Arc::new(Keys::new(HOST, InstanceSeed::new([7; 32])))).unwrap()
     }
 
     fn new_signer() -> (MemoryStore, Signer) {

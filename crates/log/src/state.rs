@@ -147,6 +147,12 @@ impl Pieces {
         self.tail.get(position).filter(|part| part.first <= index)
     }
 
+    /// The leaf hash of an entry that is not sealed.
+    pub(crate) fn tail_leaf(&self, index: u64) -> Option<Hash> {
+        let part = self.tail_part(index)?;
+        Some(part.leaves[(index - part.first) as usize])
+    }
+
     /// Where the stored hashes `from..to` of a tile level are, piece by piece; an error names the first one missing.
     fn hashes(&self, tile_level: u32, from: u64, to: u64) -> Result<Vec<HashSpan>, u64> {
         let mut spans = Vec::new();
