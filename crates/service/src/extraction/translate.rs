@@ -159,7 +159,8 @@ mod tests {
 
     #[test]
     fn addresses_are_taken_apart() {
-        let check = |whole: &str, expected: Option<(&str, &str, Option<u16>, &str, Option<&str>)>| {
+        type Parts<'a> = (&'a str, &'a str, Option<u16>, &'a str, Option<&'a str>);
+        let check = |whole: &str, expected: Option<Parts<'_>>| {
             let found = Url::split(whole);
             let found = found.as_ref().map(|url| (url.scheme, url.host, url.shown_port(), url.path, url.query));
             assert_eq!(found, expected, "{whole}");

@@ -42,10 +42,11 @@ impl Surface {
         {
             match self {
                 // Extraction asks by type, so a type that cannot be asked for would hide its events.
-                Surface::Extraction => match types::find_any(own) {
-                    Some(log_type) => return Some(Cow::Borrowed(log_type.name)),
-                    None => {}
-                },
+                Surface::Extraction => {
+                    if let Some(log_type) = types::find_any(own) {
+                        return Some(Cow::Borrowed(log_type.name));
+                    }
+                }
                 Surface::UserEvents | Surface::Feed => return Some(Cow::Borrowed(own.as_str())),
             }
         }
