@@ -27,7 +27,7 @@ pub enum Refused {
     NotAnObject,
     /// Over [`COMMANDS_MAX`].
     TooMany,
-    /// Over [`NESTING_MAX`].
+    /// Over `NESTING_MAX`.
     TooDeep,
 }
 
