@@ -2,7 +2,7 @@
 //!
 //! This is the seam where a replicated log would stand (DESIGN §9): requests are *submitted*; the sequencer gives each its
 //! place in one order and chooses times and salts, which makes a [`Group`]; *applying* a group is a pure function of it and
-//! of what came before. The bytes of a group in a commit file are its [`encode`](Group::encode)d form and hold every choice.
+//! of what came before. The bytes of a group in a commit file are its encoded form and hold every choice.
 //!
 //! ```text
 //! payload   4 number of runs, then per run:

@@ -16,13 +16,13 @@ pub enum Fault {
     After,
     /// A write does the first half of its bytes and fails; other calls do nothing and fail.
     Half,
-    /// The disk is full from here on: writes, and creations, do half or nothing and fail, until [`FaultyStore::heal`].
+    /// The disk is full from here on: writes, and creations, do half or nothing and fail, until [`Plan::heal`].
     DiskFull,
     /// The process dies: this call does nothing, and neither does any later one; all fail.
     Death,
     /// The process dies half-way through a write.
     DeathHalf,
-    /// The call does not return before [`FaultyStore::heal`]; then it is done.
+    /// The call does not return before [`Plan::heal`]; then it is done.
     Hang,
 }
 

@@ -1,7 +1,7 @@
 //! The types of log records: their names, and for each the members of a record in the order in which they always come.
 //!
 //! One client writes CSV with the first record's members as its header, so every record of a type has the same members,
-//! `null` where there is nothing. Source: `specs/silo.md` §6.2; members marked [ours] there are ours here.
+//! `null` where there is nothing. Source: `specs/silo.md` §6.2; members marked "ours" there are ours here.
 
 /// A member's name, with what is written before its value.
 pub struct Member {
