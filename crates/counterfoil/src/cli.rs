@@ -50,7 +50,12 @@ pub enum Command {
     /// Tokens: list, create, revoke.
     #[command(subcommand)]
     Token(Token),
-    /// Send log files: sshd, syslog-auth, cloudtrail, k8s-audit or our own JSON lines.
+    /// Encryption keys of an organisation: list, add, activate, retire.
+    #[command(subcommand)]
+    Key(Key),
+    /// Turn extracted ENC records into clear ones, with a private key or passphrase file. Needs no server.
+    Decrypt(Decrypt),
+    /// Send log files: sshd, syslog-auth, cloudtrail, k8s-audit, silo-json or our own JSON lines.
     Import(Import),
     /// Find events.
     Query(Query),
@@ -328,6 +333,72 @@ pub enum Token {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// List the keys, with what each is used for.
+    List {
+        #[command(flatten)]
+        remote: Remote,
+        /// Organisation, id or path; default: the caller's own.
+        #[arg(long)]
+        org: Option<String>,
+    },
+    /// Add a public key. It is used once it is activated.
+    Add {
+        #[command(flatten)]
+        remote: Remote,
+        /// Organisation, id or path; default: the caller's own.
+        #[arg(long)]
+        org: Option<String>,
+        /// A name of your choice, given once; each record encrypted to the key carries it.
+        name: String,
+        /// File with the public key: what `seccure-key -c p256` prints (40 characters), or PEM on P-256; `-` is standard
+        /// input.
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// Activate it at once.
+        #[arg(long)]
+        activate: bool,
+    },
+    /// Encrypt everything of the organisation to this key from now on.
+    Activate {
+        #[command(flatten)]
+        remote: Remote,
+        /// Organisation, id or path; default: the caller's own.
+        #[arg(long)]
+        org: Option<String>,
+        /// The key.
+        name: String,
+    },
+    /// Retire a key for ever; what was encrypted to it stays so.
+    Retire {
+        #[command(flatten)]
+        remote: Remote,
+        /// Organisation, id or path; default: the caller's own.
+        #[arg(long)]
+        org: Option<String>,
+        /// The key.
+        name: String,
+        /// Needed for the active key: from then on events are kept in clear.
+        #[arg(long)]
+        then_clear: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Decrypt {
+    /// A private key: a PEM file, or a file whose first line is a SECCURE passphrase. `NAME=FILE` is for records of that
+    /// key name only, `FILE` for all. Give it several times for several keys.
+    #[arg(long = "key", value_name = "[NAME=]FILE", required = true)]
+    pub keys: Vec<String>,
+    /// Keep the member `counterfoil`, which holds the whole event as it was handed in.
+    #[arg(long)]
+    pub with_event: bool,
+    /// Files of records: one per line, arrays, pages; default: standard input.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub struct Import {
     #[command(flatten)]
@@ -370,7 +441,7 @@ pub struct Filter {
     /// Earliest time the event happened (RFC 3339 or YYYY-MM-DD), inclusive.
     #[arg(long)]
     pub from: Option<String>,
-    /// Latest time the event happened, inclusive.
+    /// Events that happened before this time only (RFC 3339 or YYYY-MM-DD), exclusive.
     #[arg(long)]
     pub to: Option<String>,
 }

@@ -1,9 +1,11 @@
 //! One module for each group of verbs. Each takes parsed arguments and returns what to exit with.
 
 pub mod admin;
+pub mod decrypt;
 pub mod demo;
 pub mod events;
 pub mod import;
 pub mod init;
+pub mod key;
 pub mod serve;
 pub mod verify;

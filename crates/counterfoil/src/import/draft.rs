@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 #[serde(rename_all = "lowercase")]
 pub(super) enum Kind {
     Authentication,
+    Web,
     File,
     Admin,
     Session,

@@ -11,8 +11,8 @@
 //! ids seen (`ids::SEEN_MAX`), whatever the size of the file. Gzip files are recognised by their first two bytes.
 //!
 //! The files: `lines.rs` and `records.rs` cut the bytes, `clock.rs` reads times, `syslog.rs` reads what stands before a
-//! message, `sshd.rs`, `pam.rs` and `programs.rs` give messages a meaning, `cloudtrail.rs` and `kubernetes.rs` do so for JSON
-//! records, `json_lines.rs` passes our own events through, `draft.rs` writes the event.
+//! message, `sshd.rs`, `pam.rs` and `programs.rs` give messages a meaning, `cloudtrail.rs`, `kubernetes.rs` and `silo.rs` do so
+//! for JSON records, `json_lines.rs` passes our own events through, `draft.rs` writes the event.
 
 mod clock;
 mod cloudtrail;
@@ -24,7 +24,8 @@ mod kubernetes;
 mod lines;
 mod pam;
 mod programs;
-mod records;
+pub(crate) mod records;
+mod silo;
 mod sshd;
 mod syslog;
 #[cfg(test)]
@@ -54,13 +55,15 @@ pub enum Format {
     CloudTrail,
     /// Kubernetes audit events: JSON lines, one per file, `EventList`, AKS and GKE wrappers.
     K8sAudit,
+    /// Silo log records as `extractlog` hands them out: JSON lines, arrays, pages.
+    SiloJson,
     /// Our own canonical events, one JSON object per line.
     JsonLines,
 }
 
 impl Format {
     /// Every format with its name on the command line and one line of help, in the order to show them.
-    pub const ALL: [(Format, &'static str, &'static str); 5] = [
+    pub const ALL: [(Format, &'static str, &'static str); 6] = [
         (Format::Sshd, "sshd", "OpenSSH lines of auth.log, secure or a journal in syslog form"),
         (
             Format::SyslogAuth,
@@ -69,6 +72,7 @@ impl Format {
         ),
         (Format::CloudTrail, "cloudtrail", "AWS CloudTrail files ({\"Records\": [...]}) and JSON lines"),
         (Format::K8sAudit, "k8s-audit", "Kubernetes audit events: JSON lines, one per file, EventList"),
+        (Format::SiloJson, "silo-json", "Silo log records as pulled with extractlog: JSON lines, arrays, pages"),
         (Format::JsonLines, "jsonl", "Counterfoil's own events, one JSON object per line"),
     ];
 
@@ -79,6 +83,7 @@ impl Format {
             Format::SyslogAuth => "syslog-auth",
             Format::CloudTrail => "cloudtrail",
             Format::K8sAudit => "k8s-audit",
+            Format::SiloJson => "silo-json",
             Format::JsonLines => "jsonl",
         }
     }
@@ -202,6 +207,9 @@ fn detect_json(text: &str) -> Option<Format> {
     if has(&["userIdentity", "eventSource", "CloudTrailEvent", "eventsource", "awsRegion"]) {
         return Some(Format::CloudTrail);
     }
+    if text.contains("\"seq_id\"") && text.contains("\"create_ts\"") {
+        return Some(Format::SiloJson);
+    }
     has(&["action"]).then_some(Format::JsonLines)
 }
 
@@ -225,6 +233,7 @@ pub fn import(
         Format::SyslogAuth => syslog::import(reader, options, syslog::Programs::All, &mut output)?,
         Format::CloudTrail => json::import(reader, options, &mut cloudtrail::Reader, &mut output)?,
         Format::K8sAudit => json::import(reader, options, &mut kubernetes::Reader, &mut output)?,
+        Format::SiloJson => json::import(reader, options, &mut silo::Reader, &mut output)?,
         Format::JsonLines => json_lines::import(reader, options, &mut output)?,
     }
     let summary = output.summary;

@@ -11,13 +11,13 @@ use std::io::{self, Read};
 
 /// The longest record that is read, in bytes. A body in the log has at most 1 MiB (DESIGN §3), so a longer one could not be
 /// kept; it is skipped without being held and reported.
-pub(super) const RECORD_BYTES_MAX: usize = 1024 * 1024;
+pub(crate) const RECORD_BYTES_MAX: usize = 1024 * 1024;
 
 const CHUNK_BYTES: usize = 64 * 1024;
 
 /// What was found next.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(crate) enum Piece {
     /// A whole object, from `{` to `}`, not yet parsed.
     Record { line: u64, bytes: Vec<u8> },
     /// Something that is no record, with a reason; `bytes` is at most the beginning of it.
@@ -36,8 +36,9 @@ enum Place {
     AfterArray,
 }
 
-pub(super) struct Records<R> {
+pub(crate) struct Records<R> {
     reader: R,
+    record_bytes_max: usize,
     /// Members whose array value holds records.
     wrappers: &'static [&'static str],
     place: Place,
@@ -54,7 +55,13 @@ pub(super) struct Records<R> {
 
 impl<R: Read> Records<R> {
     pub fn new(reader: R, wrappers: &'static [&'static str]) -> Records<R> {
+        Records::with_bytes_max(reader, wrappers, RECORD_BYTES_MAX)
+    }
+
+    /// As [`Records::new`] for records of up to `record_bytes_max` bytes.
+    pub fn with_bytes_max(reader: R, wrappers: &'static [&'static str], record_bytes_max: usize) -> Records<R> {
         Records {
+            record_bytes_max,
             reader,
             wrappers,
             place: Place::Top,
@@ -124,7 +131,8 @@ impl<R: Read> Records<R> {
     fn object(&mut self) -> io::Result<Option<Piece>> {
         let rest_of_wrapper = self.place == Place::AfterArray;
         let may_be_wrapper = rest_of_wrapper || self.place == Place::Top;
-        let mut scan = Scan::new(self.line, rest_of_wrapper);
+        let bytes_max = self.record_bytes_max;
+        let mut scan = Scan::new(self.line, rest_of_wrapper, bytes_max);
         loop {
             let column_one = self.at_line_start;
             let Some(byte) = self.peek()? else {
@@ -162,8 +170,8 @@ impl<R: Read> Records<R> {
                     self.place = Place::Top;
                     return Ok(None);
                 }
-                Step::Closed if scan.length > RECORD_BYTES_MAX as u64 => {
-                    let reason = format!("the record has {} bytes, the most is {RECORD_BYTES_MAX}", scan.length);
+                Step::Closed if scan.length > bytes_max as u64 => {
+                    let reason = format!("the record has {} bytes, the most is {bytes_max}", scan.length);
                     return Ok(Some(self.broken(scan.line, &reason, scan.bytes)));
                 }
                 Step::Closed => return Ok(Some(Piece::Record { line: scan.line, bytes: scan.bytes })),
@@ -245,6 +253,8 @@ enum Step {
 /// Follows strings and brackets of one object.
 struct Scan {
     line: u64,
+    /// Most bytes that are held.
+    bytes_max: usize,
     bytes: Vec<u8>,
     length: u64,
     /// `bytes` is not all of it.
@@ -262,9 +272,10 @@ struct Scan {
 }
 
 impl Scan {
-    fn new(line: u64, rest_of_wrapper: bool) -> Scan {
+    fn new(line: u64, rest_of_wrapper: bool, bytes_max: usize) -> Scan {
         Scan {
             line,
+            bytes_max,
             bytes: Vec::new(),
             length: 0,
             overflowed: false,
@@ -292,7 +303,7 @@ impl Scan {
 
     fn push(&mut self, byte: u8) -> Step {
         self.length += 1;
-        if self.bytes.len() < RECORD_BYTES_MAX {
+        if self.bytes.len() < self.bytes_max {
             self.bytes.push(byte);
         } else {
             self.overflowed = true;
