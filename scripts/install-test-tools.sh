@@ -20,6 +20,6 @@ venv=.tools/venv
 if ! "$venv/bin/python3" -c 'import seccure, cryptography' >/dev/null 2>&1; then
   echo "test tools: installing from PyPI into $venv: seccure cryptography"
   python3 -m venv "$venv"
-  "$venv/bin/python3" -m pip install -q seccure==0.5.1 cryptography
+  "$venv/bin/python3" -m pip install -q seccure==0.5.0 cryptography==50.0.2
 fi
 echo "test tools: ready"

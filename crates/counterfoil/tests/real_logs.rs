@@ -176,7 +176,7 @@ fn cloudtrail_and_kubernetes_events_are_found_by_actor_action_outcome_and_time()
         anonymous.iter().any(|e| e["event"]["action"].as_str().is_some_and(|a| a.contains("create"))),
         "{anonymous:?}"
     );
-    let window = ["--from", "2023-07-10T12:00:00Z", "--to", "2023-07-10T12:09:59Z"];
+    let window = ["--from", "2023-07-10T12:00:00Z", "--to", "2023-07-10T12:10:00Z"];
     let within = query(&server, &token, &window);
     assert!(!within.is_empty());
     for event in within {
