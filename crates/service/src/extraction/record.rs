@@ -253,33 +253,41 @@ struct Came<'a> {
 impl<'a> Came<'a> {
     /// Finds the record inside the event's text without parsing the rest of it.
     fn find(json: &'a [u8]) -> Option<Came<'a>> {
-        let mut occurred_at_us = None;
-        let mut origin = None;
-        for (name, value) in scan::members(json)? {
+        let (mut occurred_at_us, mut origin) = (None, None);
+        let mut top = scan::members(json)?;
+        // Stops at the last of the two, so that what is in the record is walked through once, when it is written.
+        while occurred_at_us.is_none() || origin.is_none() {
+            let Some((name, open)) = top.next_open() else { break };
             if name.is("occurred_at") {
-                let at = scan::string(value).and_then(|text| text.parse::<Timestamp>().ok());
-                occurred_at_us = at.map(micros);
+                let at = scan::string(scan::value(open)?).and_then(|text| text.parse::<Timestamp>().ok());
+                occurred_at_us = Some(micros(at?));
             } else if name.is("origin") {
-                origin = Some(value);
+                origin = Some(Came::record(open)?);
             }
         }
-        let (mut is_ours, mut type_text, mut raw) = (false, None, None);
-        for (name, value) in scan::members(origin?)? {
-            if name.is("dialect") {
-                is_ours = scan::string(value).is_some_and(|name| name == Surface::Extraction.dialect());
-            } else if name.is("type") {
-                type_text = scan::string(value);
-            } else if name.is("raw") {
-                raw = Some(value);
-            }
-        }
-        if !is_ours {
-            return None;
-        }
-        let members = scan::members(raw?)?;
-        // Without a type that is known the event's kind decides, and that is in the rest of it.
-        let log_type = types::find_any(&type_text?)?;
+        let (log_type, members) = origin?;
         Some(Came { log_type, occurred_at_us, members })
+    }
+
+    /// The record inside an origin, if it is one of this surface.
+    fn record(origin: &'a [u8]) -> Option<(&'static LogType, scan::Members<'a>)> {
+        let (mut log_type, mut raw, mut is_ours) = (None, None, false);
+        let mut members = scan::members(origin)?;
+        while log_type.is_none() || raw.is_none() || !is_ours {
+            let (name, open) = members.next_open()?;
+            if name.is("dialect") {
+                is_ours = scan::string(scan::value(open)?)? == Surface::Extraction.dialect();
+                if !is_ours {
+                    return None;
+                }
+            } else if name.is("type") {
+                // Without a type that is known the event's kind decides, and that is in the rest of it.
+                log_type = Some(types::find_any(&scan::string(scan::value(open)?)?)?);
+            } else if name.is("raw") {
+                raw = Some(scan::members(open)?);
+            }
+        }
+        Some((log_type?, raw?))
     }
 }
 

@@ -10,7 +10,7 @@ use memchr::memchr2;
 /// The members of the object that `json` holds, in their order; `None` when it holds no object.
 pub fn members(json: &[u8]) -> Option<Members<'_>> {
     let at = blanks(json, 0);
-    (json.get(at) == Some(&b'{')).then_some(Members { json, at: at + 1 })
+    (json.get(at) == Some(&b'{')).then_some(Members { json, at: at + 1, open: false })
 }
 
 /// See [`members`].
@@ -18,6 +18,8 @@ pub fn members(json: &[u8]) -> Option<Members<'_>> {
 pub struct Members<'a> {
     json: &'a [u8],
     at: usize,
+    /// `at` is where a value begins that was not passed yet.
+    open: bool,
 }
 
 /// The name of a member as it stands in the text, without its quotes.
@@ -27,7 +29,9 @@ pub struct Name<'a>(pub &'a [u8]);
 impl<'a> Name<'a> {
     /// Says whether the name is `plain`, which needs no escapes.
     pub fn is(self, plain: &str) -> bool {
-        if memchr::memchr(b'\\', self.0).is_none() { self.0 == plain.as_bytes() } else { self.read() == plain }
+        // An escape is longer than what it stands for.
+        self.0 == plain.as_bytes()
+            || (self.0.len() > plain.len() && memchr::memchr(b'\\', self.0).is_some() && self.read() == plain)
     }
 
     /// The name with its escapes undone.
@@ -36,11 +40,14 @@ impl<'a> Name<'a> {
     }
 }
 
-impl<'a> Iterator for Members<'a> {
-    /// Name, and the value's text without blanks around it.
-    type Item = (Name<'a>, &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl<'a> Members<'a> {
+    /// The next member: its name, and the text from its value on, beyond the value's end too. The value is looked through
+    /// only if another member is asked for.
+    pub fn next_open(&mut self) -> Option<(Name<'a>, &'a [u8])> {
+        if self.open {
+            self.at = value_end(self.json, self.at)?;
+            self.open = false;
+        }
         let mut at = blanks(self.json, self.at);
         if self.json.get(at) == Some(&b',') {
             at = blanks(self.json, at + 1);
@@ -54,11 +61,29 @@ impl<'a> Iterator for Members<'a> {
         if self.json.get(colon) != Some(&b':') {
             return None;
         }
-        let start = blanks(self.json, colon + 1);
+        self.at = blanks(self.json, colon + 1);
+        self.open = true;
+        Some((Name(name), self.json.get(self.at..)?))
+    }
+}
+
+impl<'a> Iterator for Members<'a> {
+    /// Name, and the value's text without blanks around it.
+    type Item = (Name<'a>, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (name, _) = self.next_open()?;
+        let start = self.at;
         let end = value_end(self.json, start)?;
         self.at = end;
-        Some((Name(name), &self.json[start..end]))
+        self.open = false;
+        Some((name, &self.json[start..end]))
     }
+}
+
+/// The value that `open` begins with, without what comes after it.
+pub fn value(open: &[u8]) -> Option<&[u8]> {
+    value_end(open, 0).map(|end| &open[..end])
 }
 
 /// The string that `value` holds; `None` when it holds something else.
@@ -100,7 +125,17 @@ fn value_end(json: &[u8], at: usize) -> Option<usize> {
 
 /// Behind the quote that ends the string whose first quote is at `at`.
 fn string_end(json: &[u8], at: usize) -> Option<usize> {
+    /// Most names and values are shorter, and done before a wide search has begun.
+    const SHORT: usize = 20;
+
     let mut from = at + 1;
+    let short = json.get(from..)?;
+    let ends = |byte: &u8| matches!(byte, b'"' | b'\\');
+    match short[..short.len().min(SHORT)].iter().position(ends) {
+        Some(length) if short[length] == b'"' => return Some(from + length + 1),
+        Some(length) => from += length,
+        None => from += short.len().min(SHORT),
+    }
     loop {
         let found = from + memchr2(b'"', b'\\', json.get(from..)?)?;
         if json[found] == b'"' {
@@ -170,7 +205,7 @@ mod tests {
         }
     }
 
-    fn value() -> impl Strategy<Value = Value> {
+    fn any_value() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),
@@ -186,9 +221,30 @@ mod tests {
         })
     }
 
+    #[test]
+    fn an_open_value_can_be_entered_or_left() {
+        let json = br#"{"a":{"b":[1],"c":"x"},"d":2}, "e": 3"#;
+        let mut top = members(json).unwrap();
+        let (name, rest) = top.next_open().unwrap();
+        assert!(name.is("a"));
+        let inner: Vec<_> = members(rest).unwrap().map(|(name, value)| (name.read(), value)).collect();
+        assert_eq!(inner, [("b".into(), &b"[1]"[..]), ("c".into(), &b"\"x\""[..])]);
+        assert_eq!(value(rest), Some(&br#"{"b":[1],"c":"x"}"#[..]));
+        let (name, rest) = top.next_open().unwrap();
+        assert!(name.is("d") && value(rest) == Some(b"2"));
+        assert!(top.next().is_none() && top.next().is_none(), "what comes after the object is not its");
+    }
+
+    #[test]
+    fn names_are_the_same_with_and_without_escapes() {
+        let is = |name: &str, plain: &str| Name(name.as_bytes()).is(plain);
+        assert!(is("type", "type") && is(r"t\u0079pe", "type"));
+        assert!(!is("typ", "type") && !is("types", "type") && !is(r"\u0079", "type"));
+    }
+
     proptest! {
         #[test]
-        fn the_walk_finds_what_a_parser_finds(value in value(), pretty in any::<bool>()) {
+        fn the_walk_finds_what_a_parser_finds(value in any_value(), pretty in any::<bool>()) {
             let json = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
             let expected = value.as_object().map(|members| {
                 members.iter().map(|(name, value)| (name.clone(), value.clone())).collect::<Vec<_>>()
