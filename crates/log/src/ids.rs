@@ -103,10 +103,22 @@ impl Ids {
             found.resize(ids.len(), None);
             return Ok(found);
         }
-        let stored = self.find_sealed(shared, slot, ids)?;
+        // Sealing moves ids from a closed file to a run. What is asked is one state of both, taken together: a look at the
+        // runs now and at the closed files later would miss an id that was moved in between. Only the writer, which is who
+        // calls, changes the others.
+        let (closed, runs) = {
+            let known = self.known.read();
+            (known.closed.values().cloned().collect::<Vec<_>>(), known.runs.clone())
+        };
+        let stored = find_in(&runs, shared, slot, ids)?;
         let mut known = self.known.write();
         for (id, stored) in ids.iter().zip(stored) {
-            let hit = stored.or_else(|| if *id == [0; 16] { None } else { known.unsealed(slot.ordinal, id) });
+            let key = (slot.ordinal, *id);
+            let in_memory = || {
+                let of_closed = || closed.iter().rev().find_map(|ids| ids.get(&key));
+                known.staged.get(&key).or_else(|| known.active.get(&key)).or_else(of_closed).copied()
+            };
+            let hit = stored.or_else(|| if *id == [0; 16] { None } else { in_memory() });
             if hit.is_none() {
                 if *id != [0; 16] {
                     known.staged.insert((slot.ordinal, *id), next);
@@ -120,10 +132,14 @@ impl Ids {
 
     /// The index of the entry with this id, if it is committed.
     pub(crate) fn find(&self, shared: &Shared, slot: &LogSlot, id: &[u8; 16]) -> Result<Option<u64>> {
-        if let Some(index) = self.known.read().committed(slot.ordinal, id) {
-            return Ok(Some(index));
-        }
-        Ok(self.find_sealed(shared, slot, std::slice::from_ref(id))?[0])
+        let runs = {
+            let known = self.known.read();
+            if let Some(index) = known.committed(slot.ordinal, id) {
+                return Ok(Some(index));
+            }
+            known.runs.clone()
+        };
+        Ok(find_in(&runs, shared, slot, std::slice::from_ref(id))?[0])
     }
 
     /// The group whose ids were entered is durable.
@@ -241,28 +257,6 @@ impl Ids {
         }
     }
 
-    fn find_sealed(&self, shared: &Shared, slot: &LogSlot, ids: &[[u8; 16]]) -> Result<Vec<Option<u64>>> {
-        let runs = self.known.read().runs.clone();
-        let mut found = vec![None; ids.len()];
-        if runs.is_empty() {
-            return Ok(found);
-        }
-        let keys = keys_of(ids.iter().map(|id| (&slot.id, id)));
-        for (place, (id, key)) in ids.iter().zip(keys).enumerate() {
-            if *id == [0; 16] {
-                continue;
-            }
-            // The newest first: what is sent twice is mostly sent twice soon.
-            for run in runs.iter().rev() {
-                found[place] = run.find(key, |index| holds_id(shared, slot, index, id))?;
-                if found[place].is_some() {
-                    break;
-                }
-            }
-        }
-        Ok(found)
-    }
-
     fn write_run(
         &self,
         first_segment: u64,
@@ -316,11 +310,29 @@ impl Ids {
     }
 }
 
-impl Known {
-    fn unsealed(&self, ordinal: u32, id: &[u8; 16]) -> Option<u64> {
-        self.staged.get(&(ordinal, *id)).copied().or_else(|| self.committed(ordinal, id))
+/// Looks ids up in id runs, in order.
+fn find_in(runs: &[Arc<IdRun>], shared: &Shared, slot: &LogSlot, ids: &[[u8; 16]]) -> Result<Vec<Option<u64>>> {
+    let mut found = vec![None; ids.len()];
+    if runs.is_empty() {
+        return Ok(found);
     }
+    let keys = keys_of(ids.iter().map(|id| (&slot.id, id)));
+    for (place, (id, key)) in ids.iter().zip(keys).enumerate() {
+        if *id == [0; 16] {
+            continue;
+        }
+        // The newest first: what is sent twice is mostly sent twice soon.
+        for run in runs.iter().rev() {
+            found[place] = run.find(key, |index| holds_id(shared, slot, index, id))?;
+            if found[place].is_some() {
+                break;
+            }
+        }
+    }
+    Ok(found)
+}
 
+impl Known {
     fn committed(&self, ordinal: u32, id: &[u8; 16]) -> Option<u64> {
         let key = (ordinal, *id);
         let closed = || self.closed.values().rev().find_map(|ids| ids.get(&key));

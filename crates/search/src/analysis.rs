@@ -62,11 +62,10 @@ impl Words<'_> {
     pub fn next_into(&mut self, word: &mut String) -> bool {
         word.clear();
         let rest = &self.text[self.at..];
-        let Some(start) = rest.find(char::is_alphanumeric) else {
+        let Some((start, length)) = next_word(rest) else {
             self.at = self.text.len();
             return false;
         };
-        let length = word_length(&rest[start..]);
         word.push_str(&rest[start..start + length]);
         word.make_ascii_lowercase();
         if length > WORD_BYTES_MAX {
@@ -84,6 +83,23 @@ impl Iterator for Words<'_> {
         let mut word = String::new();
         self.next_into(&mut word).then_some(word)
     }
+}
+
+/// Where the first word of `text` begins, and its bytes.
+fn next_word(text: &str) -> Option<(usize, usize)> {
+    // Most texts are ASCII: as long as only that is met, bytes are enough.
+    let bytes = text.as_bytes();
+    let start = bytes.iter().position(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii())?;
+    if bytes[start].is_ascii() {
+        let rest = &bytes[start..];
+        let end = rest.iter().position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(rest.len());
+        if rest.get(end).is_none_or(u8::is_ascii) {
+            return Some((start, end));
+        }
+        return Some((start, word_length(&text[start..])));
+    }
+    let start = start + text[start..].find(char::is_alphanumeric)?;
+    Some((start, word_length(&text[start..])))
 }
 
 /// Bytes of the word that `text` begins with.

@@ -18,5 +18,5 @@ pub mod parse;
 mod query;
 
 pub use document::{Document, Field, NumberField, UnknownField};
-pub use index::{Error, Index, Options, Order, Reader};
+pub use index::{Error, Index, Options, Order, Reader, lower_priority};
 pub use query::{Prepared, Query};

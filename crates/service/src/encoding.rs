@@ -11,6 +11,8 @@
 //! A version once written stays readable. Of our own events version 2 says neither by whom nor from where: that is what
 //! they are about.
 
+use std::sync::{Arc, LazyLock};
+
 use serde::{Deserialize, Serialize};
 use tlog::entry::{Entry, Kind, Payload};
 
@@ -116,8 +118,8 @@ impl<'a> SealedEnvelope<'a> {
     }
 }
 
-/// The envelope of a body of `version`, and where its content starts.
-fn envelope<'a, E: Deserialize<'a>>(version: u8, body: &'a [u8]) -> Result<(E, usize), String> {
+/// The envelope of a body of `version`, as it lies there.
+fn envelope_bytes(version: u8, body: &[u8]) -> Result<&[u8], String> {
     let [first, high, low, rest @ ..] = body else {
         return Err("the body has no version byte and envelope length".into());
     };
@@ -125,15 +127,14 @@ fn envelope<'a, E: Deserialize<'a>>(version: u8, body: &'a [u8]) -> Result<(E, u
         return Err(format!("the body has version {first}, not {version}"));
     }
     let length = usize::from(u16::from_be_bytes([*high, *low]));
-    let envelope = rest.get(..length).ok_or("the envelope is longer than the body")?;
-    let envelope = serde_json::from_slice(envelope).map_err(|e| format!("the envelope does not read: {e}"))?;
-    Ok((envelope, 3 + length))
+    rest.get(..length).ok_or_else(|| "the envelope is longer than the body".into())
 }
 
-/// What a body in clear holds: who handed in, and where the event's JSON starts.
-fn decode(body: &[u8]) -> Result<(RecordedBy, usize), String> {
-    let (envelope, at): (Envelope<'_>, usize) = envelope(CLEAR, body)?;
-    Ok((RecordedBy { account: envelope.by, via: envelope.via.into_owned(), from: envelope.from }, at))
+/// The envelope of a body of `version`, and where its content starts.
+fn envelope<'a, E: Deserialize<'a>>(version: u8, body: &'a [u8]) -> Result<(E, usize), String> {
+    let bytes = envelope_bytes(version, body)?;
+    let envelope = serde_json::from_slice(bytes).map_err(|e| format!("the envelope does not read: {e}"))?;
+    Ok((envelope, 3 + bytes.len()))
 }
 
 /// What an encrypted body holds: who handed in, and where what is encrypted starts.
@@ -142,49 +143,84 @@ fn decode_sealed(body: &[u8]) -> Result<(RecordedBy, usize), String> {
     Ok((RecordedBy { account: envelope.by, via: envelope.via.into_owned(), from: envelope.from }, at))
 }
 
-/// Makes the readable event of a stored record. Never fails: what does not read says so in its state.
+/// Who wrote what nobody handed in.
+static NOBODY: LazyLock<Arc<RecordedBy>> = LazyLock::new(|| {
+    Arc::new(RecordedBy { account: None, via: crate::access::Caller::INTERNAL.to_owned(), from: None })
+});
+
+/// Makes readable events of stored records. Use one for many records: events of one sender carry the same envelope,
+/// byte for byte, and it is parsed once for a run of them.
+#[derive(Default)]
+pub struct Decoder {
+    /// The last envelope in clear, and what it says.
+    last: Option<(Vec<u8>, Arc<RecordedBy>)>,
+}
+
+impl Decoder {
+    /// Makes the readable event of a stored record. Never fails: what does not read says so in its state.
+    pub fn event(&mut self, record: log::Record) -> Event {
+        let mut event = Event {
+            content: record.body.clone(),
+            json_at: 0,
+            by: Arc::clone(&NOBODY),
+            state: EventState::Present,
+            verdict: None,
+            record,
+        };
+        if event.record.state == log::BodyState::Erased {
+            event.state = EventState::Erased;
+            return event;
+        }
+        match event.record.kind {
+            Kind::Event => match event.content.first() {
+                Some(&CLEAR) => match self.decode(&event.content) {
+                    Ok((by, json_at)) => {
+                        event.by = by;
+                        event.json_at = json_at;
+                    }
+                    Err(why) => event.state = EventState::Unreadable(why),
+                },
+                Some(&SEALED) => match decode_sealed(&event.content) {
+                    Ok((by, json_at)) => {
+                        event.by = Arc::new(by);
+                        event.json_at = json_at;
+                        event.state = EventState::Sealed;
+                    }
+                    Err(why) => event.state = EventState::Unreadable(why),
+                },
+                Some(version) => {
+                    event.state = EventState::Unreadable(format!("body version {version} is newer than this program"))
+                }
+                None => event.state = EventState::Unreadable("the body is empty or could not be read".into()),
+            },
+            Kind::LogNote => event.content = note("log", &event.record.body).into(),
+            Kind::KeyNote => event.content = note("key", &event.record.body).into(),
+            Kind::ErasureNote => event.content = note("erasure", &event.record.body).into(),
+            Kind::RecordingChunk => event.content = note("recording", &event.record.body).into(),
+        }
+        event
+    }
+
+    /// What a body in clear holds: who handed in, and where the event's JSON starts.
+    fn decode(&mut self, body: &[u8]) -> Result<(Arc<RecordedBy>, usize), String> {
+        let bytes = envelope_bytes(CLEAR, body)?;
+        let json_at = 3 + bytes.len();
+        if let Some((last, by)) = &self.last
+            && last == bytes
+        {
+            return Ok((Arc::clone(by), json_at));
+        }
+        let (envelope, json_at): (Envelope<'_>, usize) = envelope(CLEAR, body)?;
+        let by = RecordedBy { account: envelope.by, via: envelope.via.into_owned(), from: envelope.from };
+        let by = Arc::new(by);
+        self.last = Some((bytes.to_vec(), Arc::clone(&by)));
+        Ok((by, json_at))
+    }
+}
+
+/// Makes the readable event of one stored record; see [`Decoder`].
 pub fn event(record: log::Record) -> Event {
-    let nobody = || RecordedBy { account: None, via: crate::access::Caller::INTERNAL.to_owned(), from: None };
-    let mut event = Event {
-        content: record.body.clone(),
-        json_at: 0,
-        by: nobody(),
-        state: EventState::Present,
-        verdict: None,
-        record,
-    };
-    if event.record.state == log::BodyState::Erased {
-        event.state = EventState::Erased;
-        return event;
-    }
-    match event.record.kind {
-        Kind::Event => match event.content.first() {
-            Some(&CLEAR) => match decode(&event.content) {
-                Ok((by, json_at)) => {
-                    event.by = by;
-                    event.json_at = json_at;
-                }
-                Err(why) => event.state = EventState::Unreadable(why),
-            },
-            Some(&SEALED) => match decode_sealed(&event.content) {
-                Ok((by, json_at)) => {
-                    event.by = by;
-                    event.json_at = json_at;
-                    event.state = EventState::Sealed;
-                }
-                Err(why) => event.state = EventState::Unreadable(why),
-            },
-            Some(version) => {
-                event.state = EventState::Unreadable(format!("body version {version} is newer than this program"))
-            }
-            None => event.state = EventState::Unreadable("the body is empty or could not be read".into()),
-        },
-        Kind::LogNote => event.content = note("log", &event.record.body).into(),
-        Kind::KeyNote => event.content = note("key", &event.record.body).into(),
-        Kind::ErasureNote => event.content = note("erasure", &event.record.body).into(),
-        Kind::RecordingChunk => event.content = note("recording", &event.record.body).into(),
-    }
-    event
+    Decoder::default().event(record)
 }
 
 /// The canonical event JSON for a note of the log about itself: kind `system`, action such as `log.opened`, the note as
@@ -254,7 +290,7 @@ mod tests {
             let by = RecordedBy { account: account.map(AccountId::from_bytes), via, from };
             let event = event(record(Kind::Event, Prefix::new(&by).body(&json)));
             prop_assert_eq!(event.state(), &EventState::Present);
-            prop_assert_eq!(event.recorded_by(), &by);
+            prop_assert_eq!(&**event.recorded_by(), &by);
             prop_assert_eq!(event.json(), Some(&json[..]));
             let fields = event.fields().unwrap();
             prop_assert_eq!(fields.action.as_str(), action.as_str());
@@ -266,6 +302,17 @@ mod tests {
                 let event = event(record(kind, [&[tag][..], &body].concat()));
                 let _ = (event.fields().is_ok(), event.json(), event.occurred_at(), event.leaf_hash());
             }
+        }
+    }
+
+    #[test]
+    fn a_run_of_records_reads_as_each_alone() {
+        let by = |via: &str| RecordedBy { account: None, via: via.into(), from: None };
+        let bodies = ["native", "native", "silo", "native"].map(|via| Prefix::new(&by(via)).body(b"{\"action\":\"a\"}"));
+        let mut decoder = Decoder::default();
+        for body in bodies.into_iter().chain([vec![1, 0, 2, b'{', b'}'], vec![1, 0]]) {
+            let (run, alone) = (decoder.event(record(Kind::Event, body.clone())), event(record(Kind::Event, body)));
+            assert_eq!((run.recorded_by(), run.state(), run.json()), (alone.recorded_by(), alone.state(), alone.json()));
         }
     }
 
@@ -283,7 +330,7 @@ mod tests {
         let by = RecordedBy { account: None, via: "native".into(), from: Some("203.0.113.9".into()) };
         let sealed = SealedEnvelope::new(&by, Some(-5), "a key", seal::Scheme::Standard).body(b"ciphertext");
         let sealed = event(record(Kind::Event, sealed));
-        assert_eq!((sealed.state(), sealed.recorded_by()), (&EventState::Sealed, &by));
+        assert_eq!((sealed.state(), &**sealed.recorded_by()), (&EventState::Sealed, &by));
         let content = sealed.sealed().unwrap();
         assert_eq!((content.key_name.as_ref(), content.scheme), ("a key", seal::Scheme::Standard));
         assert_eq!(content.ciphertext, b"ciphertext");
@@ -301,7 +348,7 @@ mod tests {
         let account = Some(crate::model::AccountId::from_bytes([1; 16]));
         let by = RecordedBy { account, via: crate::access::Caller::INTERNAL.into(), from: Some("203.0.113.9".into()) };
         let sealed = event(record(Kind::Event, SealedEnvelope::new(&by, None, "k", seal::Scheme::Legacy).body(b"x")));
-        assert_eq!(sealed.recorded_by(), &RecordedBy { account: None, from: None, ..by });
+        assert_eq!(&**sealed.recorded_by(), &RecordedBy { account: None, from: None, ..by });
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Events out: pages by number, pages by time, single events.
 
+use std::cell::OnceCell;
+
 use log::{LogId, Record, RecordState};
 use search::{Prepared, Query};
 
@@ -19,6 +21,10 @@ pub const PAGE_BYTES_MAX: usize = 64 << 20;
 /// Most entries beyond the index that one page looks at; it then ends early, with `next` set. More are only there while
 /// the index is being made.
 pub const SCAN_ENTRIES_MAX: u64 = 50_000;
+
+/// Most entries beyond the index that an answer which must look at all of them looks at: about a second's work. During a
+/// burst of appends the index falls behind by a hundred thousand entries a second.
+pub const LAG_ENTRIES_MAX: u64 = 300_000;
 
 /// Most events that may be skipped by [`Service::query_by_time`].
 pub const OFFSET_MAX: u64 = 1_000_000;
@@ -223,7 +229,7 @@ impl Service {
             service: self,
             log,
             ordinal,
-            indexed: self.projections().indexed(),
+            indexed: OnceCell::new(),
             prepared: filter.prepare(),
             filter,
             lowest: window.lowest.max(1),
@@ -241,7 +247,8 @@ impl Service {
             false => vec![None; records.len()],
         };
         let events = records.into_iter().zip(verdicts);
-        events.map(|(record, verdict)| Event { verdict, ..encoding::event(record) }).collect()
+        let mut decoder = encoding::Decoder::default();
+        events.map(|(record, verdict)| Event { verdict, ..decoder.event(record) }).collect()
     }
 }
 
@@ -265,7 +272,8 @@ struct Reading<'a> {
     service: &'a Service,
     log: LogId,
     ordinal: u32,
-    indexed: Indexed,
+    /// Taken when first asked for, so never before the head: what it knows beyond the head is left out by `highest`.
+    indexed: OnceCell<Indexed>,
     filter: Query,
     prepared: Prepared,
     lowest: u64,
@@ -352,12 +360,17 @@ impl Reading<'_> {
         )
     }
 
+    /// The committed index, one state of it for the whole read. The log's own order needs none.
+    fn indexed(&self) -> &Indexed {
+        self.indexed.get_or_init(|| self.service.projections().indexed())
+    }
+
     /// Highest number that the index answers for, within this read.
     fn indexed_to(&self) -> u64 {
         match self.filter {
             // The log answers by itself.
             Query::All => 0,
-            _ => self.indexed.entries(self.ordinal).min(self.highest),
+            _ => self.indexed().entries(self.ordinal).min(self.highest),
         }
     }
 
@@ -466,7 +479,7 @@ impl Reading<'_> {
 
     /// Numbers from the index alone.
     fn search(&self, order: Order, after: Option<u64>, until: Option<u64>, limit: usize) -> Result<Vec<u64>> {
-        Ok(self.indexed.reader.search(self.ordinal, &self.filter, order, after, until, limit)?)
+        Ok(self.indexed().reader.search(self.ordinal, &self.filter, order, after, until, limit)?)
     }
 
     /// The records of these numbers, as many of them as [`PAGE_BYTES_MAX`] hold, and whether that is all.
@@ -492,7 +505,7 @@ impl Reading<'_> {
 
     /// Refuses what has to look at everything while too much is not in the index yet.
     fn check_lag(&self) -> Result<()> {
-        if self.highest.saturating_sub(self.indexed.entries(self.ordinal)) > SCAN_ENTRIES_MAX {
+        if self.highest.saturating_sub(self.indexed().entries(self.ordinal)) > LAG_ENTRIES_MAX {
             return Err(Error::overloaded("the search index is being made", INDEX_RETRY_AFTER_S));
         }
         Ok(())
@@ -526,7 +539,7 @@ impl Reading<'_> {
                 min: Some(self.lowest as i64),
                 max: Some(indexed_to as i64),
             };
-            count = self.indexed.reader.count(self.ordinal, &Query::And(vec![self.filter.clone(), bounds]), cap)?;
+            count = self.indexed().reader.count(self.ordinal, &Query::And(vec![self.filter.clone(), bounds]), cap)?;
         }
         self.scan(self.lowest.max(indexed_to + 1), |_| {
             count += 1;
@@ -538,9 +551,9 @@ impl Reading<'_> {
     /// The numbers of the newest matches by time of occurrence, ties by number, newest first; at most `most`.
     fn newest(&self, most: usize) -> Result<Vec<u64>> {
         self.check_lag()?;
-        let indexed_to = self.indexed.entries(self.ordinal).min(self.highest);
+        let indexed_to = self.indexed().entries(self.ordinal).min(self.highest);
         let mut newest = match self.lowest <= indexed_to {
-            true => self.indexed.reader.newest(self.ordinal, &self.filter, self.lowest..=indexed_to, most)?,
+            true => self.indexed().reader.newest(self.ordinal, &self.filter, self.lowest..=indexed_to, most)?,
             false => Vec::new(),
         };
         self.scan(self.lowest.max(indexed_to + 1), |record| {

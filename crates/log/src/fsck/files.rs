@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rayon::prelude::*;
 use tlog::Hash;
 
 use crate::commit::COMMIT_MAGIC;
@@ -13,6 +14,15 @@ use crate::id::LogId;
 use crate::read::commit_path;
 use crate::segment::{self, BLOCK_MAGIC, Block, BlockIndex, BlockRow, CHUNK_BYTES, Directory, Part, Run, TILE_BITS};
 use crate::store::{File, Store};
+
+/// Bytes of groups whose leaves are recomputed at once.
+const AT_ONCE_BYTES: usize = 16 << 20;
+
+/// Blocks that one core reads and recomputes at a time …
+const PIECE_BLOCKS: usize = 16;
+
+/// … and how many such pieces are under way at once.
+const PIECES_AT_ONCE: usize = 32;
 
 /// A file, or pair of files, to be read.
 #[derive(Debug, Clone, Copy)]
@@ -153,10 +163,10 @@ fn read_commit_file(file: &dyn File, number: u64, is_last: bool, findings: &mut 
     let first_group = header.map_or(0, |header| header.extra);
     let scan = frame::scan(file, HEADER_BYTES as u64, GROUP_MAGIC, first_group, |frame, payload| {
         if let Some((frame, payload)) = held.take() {
-            groups.take(&frame, &payload);
+            groups.take(frame, payload);
         }
         if frame.checks {
-            groups.take(frame, &payload);
+            groups.take(*frame, payload);
         } else {
             held = Some((*frame, payload));
         }
@@ -178,14 +188,16 @@ fn read_commit_file(file: &dyn File, number: u64, is_last: bool, findings: &mut 
         _ => {}
     }
     if let Some((frame, payload)) = held {
-        let mut last = Groups::default();
-        last.take(&frame, &payload);
         if bad_tail.is_some() {
+            let mut last = Groups::default();
+            last.take(frame, payload);
+            last.settle();
             findings.unchecked = last.runs;
         } else {
-            groups.take(&frame, &payload);
+            groups.take(frame, payload);
         }
     }
+    groups.settle();
     findings.damage.extend(groups.malformed);
     findings.runs = groups.runs;
     Ok(())
@@ -198,39 +210,88 @@ struct Groups {
     /// Where each log's last run is.
     last_of: BTreeMap<LogId, usize>,
     malformed: Vec<String>,
+    /// Groups whose leaves are not recomputed yet.
+    waiting: Vec<(Frame, Vec<u8>)>,
+    waiting_bytes: usize,
+}
+
+/// Consecutive records of one log in one group.
+struct Found {
+    log: LogId,
+    first: u64,
+    records: Vec<FoundRecord>,
+}
+
+/// A record with its stored and its recomputed leaf.
+struct FoundRecord {
+    received_at_us: u64,
+    id: [u8; 16],
+    stored: Hash,
+    leaf: Hash,
+}
+
+/// The records of a group, with their leaves recomputed.
+fn recompute(payload: &[u8], entries: u32) -> Result<Vec<Found>, &'static str> {
+    let views = group::parse(payload, entries)?;
+    let mut fields = Vec::new();
+    for view in &views {
+        for (index, record) in (view.first..).zip(&view.records) {
+            fields.push(Fields {
+                kind: record.kind,
+                index,
+                received_at_us: record.received_at_us,
+                id: record.id,
+                salt: &record.salt,
+                body: record.body(payload),
+            });
+        }
+    }
+    let mut recomputed = group::leaves_of(&fields, &Batch).into_iter();
+    let found_of = |view: &group::RunView| {
+        let records = view.records.iter().zip(view.leaves(payload));
+        let records = records.map(|(record, stored)| FoundRecord {
+            received_at_us: record.received_at_us,
+            id: record.id,
+            stored,
+            leaf: recomputed.next().expect("a leaf for each record"),
+        });
+        Found { log: view.log, first: view.first, records: records.collect() }
+    };
+    Ok(views.iter().map(found_of).collect())
 }
 
 impl Groups {
-    fn take(&mut self, frame: &Frame, payload: &[u8]) {
-        let views = match group::parse(payload, frame.header.count) {
-            Ok(views) => views,
-            Err(what) => return self.malformed.push(format!("at byte {}: {what}", frame.offset)),
-        };
-        let mut fields = Vec::new();
-        for view in &views {
-            for (index, record) in (view.first..).zip(&view.records) {
-                fields.push(Fields {
-                    kind: record.kind,
-                    index,
-                    received_at_us: record.received_at_us,
-                    id: record.id,
-                    salt: &record.salt,
-                    body: record.body(payload),
-                });
+    fn take(&mut self, frame: Frame, payload: Vec<u8>) {
+        self.waiting_bytes += payload.len();
+        self.waiting.push((frame, payload));
+        if self.waiting_bytes >= AT_ONCE_BYTES {
+            self.settle();
+        }
+    }
+
+    /// Recomputes the leaves of what waits, on all cores, and takes them in order.
+    fn settle(&mut self) {
+        self.waiting_bytes = 0;
+        let waiting = std::mem::take(&mut self.waiting);
+        let recomputed: Vec<_> =
+            waiting.into_par_iter().map(|(frame, payload)| (frame, recompute(&payload, frame.header.count))).collect();
+        for (frame, found) in recomputed {
+            match found {
+                Ok(found) => found.into_iter().for_each(|found| self.take_found(found)),
+                Err(what) => self.malformed.push(format!("at byte {}: {what}", frame.offset)),
             }
         }
-        let mut recomputed = group::leaves_of(&fields, &Batch).into_iter();
-        for view in &views {
-            let run = self.run_at(view.log, view.first);
-            for (record, stored) in view.records.iter().zip(view.leaves(payload)) {
-                let place = run.stored.len();
-                let leaf = recomputed.next().expect("a leaf for each record");
-                if leaf != stored {
-                    run.differing.insert(place, Some(leaf));
-                }
-                run.note_record(place, record.received_at_us, record.id);
-                run.stored.push(stored);
+    }
+
+    fn take_found(&mut self, found: Found) {
+        let run = self.run_at(found.log, found.first);
+        for record in found.records {
+            let place = run.stored.len();
+            if record.leaf != record.stored {
+                run.differing.insert(place, Some(record.leaf));
             }
+            run.note_record(place, record.received_at_us, record.id);
+            run.stored.push(record.stored);
         }
     }
 
@@ -431,11 +492,59 @@ fn read_bodies(
         None => find_blocks(file)?,
     };
     let len = file.len()?;
-    let mut pending: Vec<Block> = Vec::new();
-    let mut pending_rows = 0;
+    let pieces: Vec<&[BlockRow]> = rows.chunks(PIECE_BLOCKS).collect();
+    for at_once in pieces.chunks(PIECES_AT_ONCE) {
+        let read: Vec<io::Result<Piece>> =
+            at_once.par_iter().map(|rows| read_piece(file, len, rows, runs, seen.len() as u32, &path)).collect();
+        for piece in read {
+            let piece = piece?;
+            findings.damage.extend(piece.damage);
+            for record in piece.records {
+                if !std::mem::replace(&mut seen[record.ordinal as usize], true) {
+                    let run = &mut found[record.run];
+                    if run.stored[record.place] != record.leaf {
+                        run.differing.insert(record.place, Some(record.leaf));
+                    }
+                    run.note_record(record.place, record.received_at_us, record.id);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What some consecutive blocks hold.
+#[derive(Default)]
+struct Piece {
+    records: Vec<PieceRecord>,
+    damage: Vec<String>,
+}
+
+/// A record of a block, with where it belongs and its recomputed leaf.
+struct PieceRecord {
+    ordinal: u32,
+    /// Which run, and which record of it.
+    run: usize,
+    place: usize,
+    received_at_us: u64,
+    id: [u8; 16],
+    leaf: Hash,
+}
+
+/// Reads and decompresses some blocks and recomputes the leaves of their records. `entries`: how many the segment has.
+fn read_piece(
+    file: &dyn File,
+    len: u64,
+    rows: &[BlockRow],
+    runs: &[Run],
+    entries: u32,
+    path: &str,
+) -> io::Result<Piece> {
+    let mut piece = Piece::default();
+    let mut blocks: Vec<Block> = Vec::new();
     for row in rows {
         if row.offset.checked_add(u64::from(row.bytes)).is_none_or(|end| end > len) || row.bytes < HEADER_BYTES as u32 {
-            findings.damage.push(format!("{path}: the block at byte {} does not fit the file", row.offset));
+            piece.damage.push(format!("{path}: the block at byte {} does not fit the file", row.offset));
             continue;
         }
         let mut bytes = vec![0; row.bytes as usize];
@@ -445,28 +554,34 @@ fn read_bodies(
             .filter(|header| header.number == u64::from(row.first_ordinal))
             .filter(|header| header.payload_bytes as usize == payload.len());
         if decoded.is_none() {
-            findings.damage.push(format!("{path}: the header of the block at byte {} does not check", row.offset));
+            piece.damage.push(format!("{path}: the header of the block at byte {} does not check", row.offset));
         }
         // A damaged header still has its count in place; if not, the block does not decode.
         let count = decoded.map_or_else(|| u32_at(header, 16), |header| header.count);
         if decoded.is_some_and(|header| crc32c::crc32c(payload) != header.payload_crc) {
-            findings.damage.push(format!("{path}: the block at byte {} does not check", row.offset));
+            piece.damage.push(format!("{path}: the block at byte {} does not check", row.offset));
         }
-        match segment::decode_block(payload, count.min(seen.len() as u32), row.first_ordinal) {
-            Ok(block) => {
-                pending_rows += block.rows.len();
-                pending.push(block);
-            }
-            Err(what) => findings.damage.push(format!("{path}: the block at byte {}: {what}", row.offset)),
-        }
-        if pending_rows >= 2048 {
-            take_blocks(&pending, runs, found, seen);
-            pending.clear();
-            pending_rows = 0;
+        match segment::decode_block(payload, count.min(entries), row.first_ordinal) {
+            Ok(block) => blocks.push(block),
+            Err(what) => piece.damage.push(format!("{path}: the block at byte {}: {what}", row.offset)),
         }
     }
-    take_blocks(&pending, runs, found, seen);
-    Ok(())
+    let mut fields = Vec::new();
+    for block in &blocks {
+        for (ordinal, row) in (block.first_ordinal..).zip(&block.rows) {
+            let position = runs.partition_point(|run| run.ordinal + run.count <= ordinal);
+            let Some(run) = runs.get(position).filter(|run| run.ordinal <= ordinal) else { continue };
+            let place = (ordinal - run.ordinal) as usize;
+            let index = run.first + place as u64;
+            let (received_at_us, id) = (row.received_at_us, row.id);
+            fields.push(Fields { kind: row.kind, index, received_at_us, id, salt: &row.salt, body: block.body(row) });
+            piece.records.push(PieceRecord { ordinal, run: position, place, received_at_us, id, leaf: Hash([0; 32]) });
+        }
+    }
+    for (record, leaf) in piece.records.iter_mut().zip(group::leaves_of(&fields, &Batch)) {
+        record.leaf = leaf;
+    }
+    Ok(piece)
 }
 
 fn find_blocks(file: &dyn File) -> io::Result<Vec<BlockRow>> {
@@ -479,37 +594,4 @@ fn find_blocks(file: &dyn File) -> io::Result<Vec<BlockRow>> {
         });
     })?;
     Ok(rows)
-}
-
-/// Compares the records of blocks with the stored leaf hashes of their runs.
-fn take_blocks(blocks: &[Block], runs: &[Run], found: &mut [RunFindings], seen: &mut [bool]) {
-    let mut places = Vec::new();
-    let mut fields = Vec::new();
-    for block in blocks {
-        for (ordinal, row) in (block.first_ordinal..).zip(&block.rows) {
-            let position = runs.partition_point(|run| run.ordinal + run.count <= ordinal);
-            let Some(run) = runs.get(position).filter(|run| run.ordinal <= ordinal) else { continue };
-            let place = (ordinal - run.ordinal) as usize;
-            if std::mem::replace(&mut seen[ordinal as usize], true) {
-                continue;
-            }
-            places.push((position, place));
-            fields.push(Fields {
-                kind: row.kind,
-                index: run.first + place as u64,
-                received_at_us: row.received_at_us,
-                id: row.id,
-                salt: &row.salt,
-                body: block.body(row),
-            });
-        }
-    }
-    let leaves = group::leaves_of(&fields, &Batch);
-    for (((position, place), fields), leaf) in places.into_iter().zip(&fields).zip(leaves) {
-        let run = &mut found[position];
-        if run.stored[place] != leaf {
-            run.differing.insert(place, Some(leaf));
-        }
-        run.note_record(place, fields.received_at_us, fields.id);
-    }
 }

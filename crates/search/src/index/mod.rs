@@ -20,6 +20,7 @@ use std::thread::JoinHandle;
 
 use tantivy::TantivyError;
 
+pub use priority::lower as lower_priority;
 pub use reader::Reader;
 use writer::Shared;
 

@@ -1,9 +1,9 @@
-//! Low processor priority for what can wait.
+//! Low processor priority for what can wait: indexing, and whoever feeds it.
 
-/// How far below normal. At this a busy machine still leaves a quarter of a processor to the index, so that it does not fall
-/// behind without end.
+/// How far below normal. At this a machine that is busy with appends gives them nine tenths of itself and the index the
+/// rest, so that a burst is taken in first and indexed when it is over.
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 5;
+const NICENESS: i32 = 10;
 
 /// Runs `work`, on a thread of low priority if `background` asks for it and the system has such threads. On Linux
 /// niceness belongs to the thread and is inherited by the threads it starts: tantivy starts its own while a writer is
@@ -21,8 +21,8 @@ pub(super) fn run<T: Send>(background: bool, work: impl FnOnce() -> T + Send) ->
     })
 }
 
-/// Lowers the priority of this thread for the rest of its life.
-pub(super) fn lower() {
+/// Lowers the priority of this thread for the rest of its life, where the system has such threads (Linux).
+pub fn lower() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
         tracing::debug!(%error, "index threads keep normal priority");

@@ -22,6 +22,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
@@ -779,7 +780,8 @@ pub struct Unreadable(pub String);
 pub struct Event {
     /// The stored record.
     pub(crate) record: log::Record,
-    pub(crate) by: RecordedBy,
+    /// Shared by the events that one sender handed in.
+    pub(crate) by: Arc<RecordedBy>,
     /// What holds the event's JSON, or what is encrypted, from `json_at` to its end.
     pub(crate) content: log::Body,
     pub(crate) json_at: usize,
@@ -804,8 +806,8 @@ impl Event {
         time::from_micros(self.record.received_at_us)
     }
 
-    /// Who handed it in.
-    pub fn recorded_by(&self) -> &RecordedBy {
+    /// Who handed it in. Neighbours that one sender handed in share it, so the same address means the same content.
+    pub fn recorded_by(&self) -> &Arc<RecordedBy> {
         &self.by
     }
 

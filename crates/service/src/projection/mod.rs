@@ -92,7 +92,11 @@ impl Projections {
         let (shared, mut stop) = (Arc::clone(&self.shared), self.stop.subscribe());
         let runner = std::thread::Builder::new()
             .name("projections".into())
-            .spawn(move || Runner::new(&shared).run(&runtime, &mut stop))
+            .spawn(move || {
+                // Making documents is half of the work of indexing them; appends come first.
+                search::lower_priority();
+                Runner::new(&shared).run(&runtime, &mut stop);
+            })
             .map_err(|e| Error::new(ErrorKind::Unavailable, "cannot start the projections").with_source(e))?;
         *self.runner.lock() = Some(runner);
         Ok(())
@@ -302,9 +306,10 @@ impl<'a> Runner<'a> {
             if self.pending == 0 {
                 self.since = Instant::now();
             }
+            let mut decoder = encoding::Decoder::default();
             for record in records {
                 let index = record.index;
-                self.shared.index.add(ordinal, &document(&encoding::event(record)))?;
+                self.shared.index.add(ordinal, &document(&decoder.event(record)))?;
                 self.next.set(ordinal, index + 1);
                 self.pending += 1;
                 added += 1;

@@ -1,6 +1,7 @@
 //! An event as JSON, written straight into bytes: the kept text goes in as it is, nothing is parsed to be shown.
 
 use std::io::Write as _;
+use std::sync::Arc;
 
 use serde::Serialize;
 use service::{Event, EventState, Page, Verdict};
@@ -62,11 +63,12 @@ pub fn page(page: &Page) -> Vec<u8> {
     let events_bytes: usize = page.events.iter().map(|event| 200 + event.json().map_or(0, <[u8]>::len)).sum();
     let mut out = Vec::with_capacity(events_bytes + 400);
     out.extend_from_slice(b"{\"events\":[");
+    let mut renderer = Renderer::default();
     for (at, event) in page.events.iter().enumerate() {
         if at > 0 {
             out.push(b',');
         }
-        recorded(event, &mut out);
+        renderer.recorded(event, &mut out);
     }
     out.extend_from_slice(b"],\"next\":");
     member(&mut out, &page.next);
@@ -86,29 +88,61 @@ pub fn page(page: &Page) -> Vec<u8> {
 
 /// One event as a [`Recorded`], members in its order.
 pub fn recorded(event: &Event, out: &mut Vec<u8>) {
-    write!(out, "{{\"seq\":{},\"recorded_at\":\"{}\",\"recorded_by\":{{", event.number(), time(event.recorded_at()))
-        .expect(MEMORY);
-    let by = event.recorded_by();
+    Renderer::default().recorded(event, out);
+}
+
+/// Writes many events: what neighbours share, who handed them in and when they were received, is rendered once for all of
+/// them.
+#[derive(Default)]
+struct Renderer {
+    /// The last time of receipt and its text.
+    at: Option<(i64, String)>,
+    /// Who handed in the last event, and the members of that object.
+    by: Option<(Arc<service::RecordedBy>, Vec<u8>)>,
+}
+
+impl Renderer {
+    fn recorded(&mut self, event: &Event, out: &mut Vec<u8>) {
+        write!(out, "{{\"seq\":{},\"recorded_at\":\"", event.number()).expect(MEMORY);
+        let recorded_at = event.recorded_at();
+        let at_us = recorded_at.as_microsecond();
+        let at = match self.at.take() {
+            Some(last) if last.0 == at_us => self.at.insert(last),
+            _ => self.at.insert((at_us, time(recorded_at))),
+        };
+        out.extend_from_slice(at.1.as_bytes());
+        out.extend_from_slice(b"\",\"recorded_by\":{");
+        let by = match self.by.take() {
+            Some(last) if Arc::ptr_eq(&last.0, event.recorded_by()) => self.by.insert(last),
+            _ => self.by.insert((Arc::clone(event.recorded_by()), members_of(event.recorded_by()))),
+        };
+        out.extend_from_slice(&by.1);
+        out.extend_from_slice(b"},\"event\":");
+        out.extend_from_slice(event.json().unwrap_or(b"null"));
+        let (state, reason) = standing(event);
+        if let Some(state) = state {
+            write!(out, ",\"state\":\"{state}\"").expect(MEMORY);
+        }
+        if let Some(reason) = reason {
+            out.extend_from_slice(b",\"reason\":");
+            member(out, reason);
+        }
+        out.push(b'}');
+    }
+}
+
+fn members_of(by: &service::RecordedBy) -> Vec<u8> {
+    let mut out = Vec::new();
     if let Some(account) = by.account {
         write!(out, "\"account\":\"{account}\",").expect(MEMORY);
     }
     out.extend_from_slice(b"\"via\":");
-    member(out, &by.via);
+    member(&mut out, &by.via);
     if let Some(from) = &by.from {
         out.extend_from_slice(b",\"from\":");
-        member(out, from);
+        member(&mut out, from);
     }
-    out.extend_from_slice(b"},\"event\":");
-    out.extend_from_slice(event.json().unwrap_or(b"null"));
-    let (state, reason) = standing(event);
-    if let Some(state) = state {
-        write!(out, ",\"state\":\"{state}\"").expect(MEMORY);
-    }
-    if let Some(reason) = reason {
-        out.extend_from_slice(b",\"reason\":");
-        member(out, reason);
-    }
-    out.push(b'}');
+    out
 }
 
 // Damage comes before everything: an event that is both erased and not what was committed is tainted.
