@@ -158,3 +158,29 @@ fn shorten(value: String, bytes_max: usize, bytes_kept: usize) -> String {
     short.push_str(&hex::encode(&hash[..16]));
     short
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Words found character by character, as the rules say it.
+    fn words_by_characters(text: &str) -> Vec<String> {
+        let text = normal_unless_ascii(text);
+        let mut rest = &text[..];
+        let mut words = Vec::new();
+        while let Some(start) = rest.find(char::is_alphanumeric) {
+            let length = word_length(&rest[start..]);
+            words.push(rest[start..start + length].to_ascii_lowercase());
+            rest = &rest[start + length..];
+        }
+        words
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_and_characters_give_the_same_words(text in "[ab9_. \u{301}\u{e9}\u{4e00}\u{e01}\u{130}-]{0,24}") {
+            prop_assert_eq!(words(&text).collect::<Vec<_>>(), words_by_characters(&text));
+        }
+    }
+}

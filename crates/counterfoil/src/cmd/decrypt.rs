@@ -180,15 +180,15 @@ fn merged(outer: &[u8], inner: &[u8], with_event: bool) -> Vec<u8> {
     };
     let members = |json| scan::members(json).into_iter().flatten();
     if let Some((name, value)) = members(inner).find(|(name, _)| name.is("type")) {
-        put(name.0, value);
+        put(name.text(), value);
     }
     for (name, value) in members(outer).filter(|(name, _)| ["seq_id", "create_ts"].iter().any(|own| name.is(own))) {
-        put(name.0, value);
+        put(name.text(), value);
     }
     for (name, value) in members(inner) {
         let placed = ["type", "seq_id", "create_ts"].iter().any(|own| name.is(own));
         if !placed && (with_event || !name.is(CANONICAL)) {
-            put(name.0, value);
+            put(name.text(), value);
         }
     }
     out.push(b'}');

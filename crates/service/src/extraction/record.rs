@@ -190,9 +190,9 @@ fn passed_through(log_type: &LogType, came: &Came<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(member.lead.as_bytes());
         out.extend_from_slice(value);
     }
-    for (Name(name), value) in unknown {
+    for (name, value) in unknown {
         out.extend_from_slice(b",\"");
-        out.extend_from_slice(name);
+        out.extend_from_slice(name.text());
         out.extend_from_slice(b"\":");
         out.extend_from_slice(value);
     }
@@ -226,7 +226,7 @@ fn object(json: &[u8], out: &mut Vec<u8>, member: impl Fn(Name<'_>, &[u8], &mut 
             out.push(b',');
         }
         out.push(b'"');
-        out.extend_from_slice(name.0);
+        out.extend_from_slice(name.text());
         out.extend_from_slice(b"\":");
         if !member(name, value, out) {
             out.truncate(before);
