@@ -32,6 +32,11 @@ async fn silo_replies_are_those_of_the_golden_files() {
     play_all("silo").await;
 }
 
+#[tokio::test]
+async fn activid_replies_are_those_of_the_golden_files() {
+    play_all("activid").await;
+}
+
 #[test]
 fn every_dialect_has_golden_files() {
     for dialect in dialects::DIALECTS {

@@ -113,6 +113,11 @@ impl Service {
         self.note_refusal(org.unwrap_or_else(|| self.default_org()), None, caller, reason);
     }
 
+    /// As [`Service::record_refusal`], of a request whose caller is known: one that was let in, but asked for something bad.
+    pub fn record_refusal_of(&self, who: &Principal, reason: &str) {
+        self.note_refusal(who.org, Some(who.account), &who.caller, reason);
+    }
+
     /// Says whether `who` may ask for `verb` on `org`, as every verb does before anything else; a refusal is recorded.
     ///
     /// # Errors
