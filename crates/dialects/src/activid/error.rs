@@ -136,10 +136,7 @@ const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Failure {
         let (scim_type, reason) = (fault.scim_type(), fault.reason());
-        Failure {
-            scim_type: Some(scim_type),
-            ..Failure::new(StatusCode::BAD_REQUEST, fault.detail(), Some(reason))
-        }
+        Failure { scim_type: Some(scim_type), ..Failure::new(StatusCode::BAD_REQUEST, fault.detail(), Some(reason)) }
     }
 }
 

@@ -99,7 +99,9 @@ impl Filter {
                 Some(word) if word.eq_ignore_ascii_case("or") || word.eq_ignore_ascii_case("not") => {
                     return Err(invalid(format!("{} is not supported; conditions are joined by and", shown(word))));
                 }
-                Some(word) => return Err(invalid(format!("{} stands where and, or the end, is expected", shown(word)))),
+                Some(word) => {
+                    return Err(invalid(format!("{} stands where and, or the end, is expected", shown(word))));
+                }
             }
         }
     }
@@ -136,7 +138,8 @@ fn condition(words: &mut Words<'_>) -> Result<Condition, Fault> {
         Subject::Created | Subject::Verify => false,
     };
     let moment = |value: &str| {
-        Moment::read(value).ok_or_else(|| invalid(format!("{} is not a time such as 2018-05-21T12:00:00Z", shown(value))))
+        Moment::read(value)
+            .ok_or_else(|| invalid(format!("{} is not a time such as 2018-05-21T12:00:00Z", shown(value))))
     };
     Ok(match (subject, lower.as_str()) {
         (Subject::Type, "co") => Condition::Type(TypeTest::Contains(normal(&value))),
@@ -456,7 +459,10 @@ mod tests {
 
     fn condition() -> impl Strategy<Value = Condition> {
         let text = || "[ -~\u{e9}\u{308}*\\\\\"()]{0,8}".prop_map(|text| normal(&text));
-        let moment = || (any::<i32>(), 0u32..1_000_000, any::<bool>()).prop_map(|(ms, ns, finer)| Moment::new(i64::from(ms) * 37, ns, finer));
+        let moment = || {
+            (any::<i32>(), 0u32..1_000_000, any::<bool>())
+                .prop_map(|(ms, ns, finer)| Moment::new(i64::from(ms) * 37, ns, finer))
+        };
         prop_oneof![
             text().prop_map(|text| Condition::Type(TypeTest::Equals(Pattern::new(&text, true)))),
             text().prop_map(|text| Condition::Type(TypeTest::Contains(text))),

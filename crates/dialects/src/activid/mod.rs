@@ -204,10 +204,12 @@ mod tests {
 
     #[test]
     fn its_paths_are_its_own_and_no_others() {
-        for path in ["/scim", "/scim/x", "/scim/acme/v2/Event", "/idp/acme/authn/token", "/idp/x", "/acme/authn/token"] {
+        for path in ["/scim", "/scim/x", "/scim/acme/v2/Event", "/idp/acme/authn/token", "/idp/x", "/acme/authn/token"]
+        {
             assert!(owns(&Method::POST, path), "{path}");
         }
-        for path in ["/", "/authn/token", "//authn/token", "/a/b/authn/token", "/scimitar", "/acme/authn/tokens", "/x"] {
+        for path in ["/", "/authn/token", "//authn/token", "/a/b/authn/token", "/scimitar", "/acme/authn/tokens", "/x"]
+        {
             assert!(!owns(&Method::POST, path), "{path}");
         }
     }

@@ -161,9 +161,10 @@ fn basic(headers: &HeaderMap) -> Basic {
 }
 
 fn unescaped(text: &str) -> Cow<'_, str> {
-    let is_escaped = text.split('%').skip(1).all(|after| {
-        after.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-    });
+    let is_escaped = text
+        .split('%')
+        .skip(1)
+        .all(|after| after.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)));
     match percent_decode_str(text).decode_utf8() {
         Ok(read) if is_escaped => read,
         _ => Cow::Borrowed(text),
@@ -288,7 +289,8 @@ mod tests {
 
     fn asked(authorization: Option<&str>, body: &str) -> Result<(String, String), u16> {
         let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded; charset=UTF-8"));
+        headers
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded; charset=UTF-8"));
         if let Some(pair) = authorization {
             let value = format!("Basic {}", STANDARD.encode(pair));
             headers.insert(header::AUTHORIZATION, value.parse().unwrap());
@@ -300,10 +302,19 @@ mod tests {
     #[test]
     fn the_client_is_named_in_the_header_or_in_the_body() {
         let check = |authorization: Option<&str>, body: &str, client: &str, secret: &str| {
-            assert_eq!(asked(authorization, body), Ok((client.to_owned(), secret.to_owned())), "{authorization:?} {body}");
+            assert_eq!(
+                asked(authorization, body),
+                Ok((client.to_owned(), secret.to_owned())),
+                "{authorization:?} {body}"
+            );
         };
         check(Some("ann:x"), "grant_type=client_credentials", "ann", "x");
-        check(Some("ann@example.com:a:b+c d"), "grant_type=client_credentials&scope=openid", "ann@example.com", "a:b+c d");
+        check(
+            Some("ann@example.com:a:b+c d"),
+            "grant_type=client_credentials&scope=openid",
+            "ann@example.com",
+            "a:b+c d",
+        );
         check(Some("ann%40example.com:100%25"), "grant_type=client_credentials", "ann@example.com", "100%");
         check(Some("ann:100% sure"), "grant_type=client_credentials", "ann", "100% sure");
         check(Some("ann:x"), "grant_type=client_credentials&client_id=ann", "ann", "x");

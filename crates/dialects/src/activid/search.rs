@@ -137,7 +137,8 @@ fn query(service: &Service, who: &Principal, org: OrgId, filter: &Filter) -> Res
 /// What the index can say about a test of types; `None`: nothing.
 fn type_query(test: &TypeTest) -> Option<Query> {
     let prefix = |prefix: &str| {
-        (!prefix.is_empty()).then(|| Query::KeywordPrefix { field: service::search::Field::Tag, prefix: Surface::Feed.tag(prefix) })
+        (!prefix.is_empty())
+            .then(|| Query::KeywordPrefix { field: service::search::Field::Tag, prefix: Surface::Feed.tag(prefix) })
     };
     let found = match test {
         TypeTest::Equals(pattern) => match pattern.whole() {

@@ -78,13 +78,15 @@ impl Token {
         }
         let claims_json =
             String::from_utf8(claims_json).map_err(|_| invalid("the payload of the token is not UTF-8"))?;
-        strict::check(&claims_json).map_err(|e| invalid(format!("the payload of the token is not JSON as it should be: {e}")))?;
+        strict::check(&claims_json)
+            .map_err(|e| invalid(format!("the payload of the token is not JSON as it should be: {e}")))?;
         let event = claims_json.trim_matches([' ', '\t', '\r', '\n']);
         if !event.starts_with('{') {
             return Err(invalid("the payload of the token is not a JSON object"));
         }
         check(&Sent::of_claims(event.as_bytes()))?;
-        let (before, rest) = claims_json.split_at(claims_json.len() - claims_json.trim_start_matches([' ', '\t', '\r', '\n']).len());
+        let (before, rest) =
+            claims_json.split_at(claims_json.len() - claims_json.trim_start_matches([' ', '\t', '\r', '\n']).len());
         let kept = Kept {
             header: (header != HEADER).then(|| header.to_owned()),
             event: RawValue::from_string(event.to_owned()).expect("it was just checked to be JSON"),
@@ -197,7 +199,7 @@ mod tests {
         check(format!("{HEADER}.a+b/.."), "three parts");
         check(format!("{HEADER}.a+b/."), "second part");
         check(format!("{HEADER}.{}===.", part("{}")), "second part");
-        check(format!("{HEADER}.e3.", ), "second part");
+        check(format!("{HEADER}.e3.",), "second part");
         check(format!("{HEADER} .{}.", part("{}")), "first part");
         check(format!("{HEADER}.{}.!", part("{}")), "third part of the token is not base64url");
         check(format!(".{}.", part("{}")), "header");
@@ -227,7 +229,8 @@ mod tests {
     #[test]
     fn what_need_not_be_there_is_not_asked_for() {
         let check = |claims: &str, types: &[&str]| {
-            let token = Token::read(&format!("{HEADER}.{}.", part(claims))).unwrap_or_else(|fault| panic!("{claims}: {fault:?}"));
+            let token = Token::read(&format!("{HEADER}.{}.", part(claims)))
+                .unwrap_or_else(|fault| panic!("{claims}: {fault:?}"));
             assert_eq!(token.claims().types(), types, "{claims}");
         };
         check(r#"{"type":"a"}"#, &["a"]);

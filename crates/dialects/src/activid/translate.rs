@@ -51,9 +51,11 @@ pub fn draft(token: &Token, who: &Principal) -> EventDraft {
                 kind: Some("account".to_owned()),
             },
         }),
-        indirect_actor: value("indirectUser")
-            .or_else(|| short(sole_user, NAME_BYTES_MAX))
-            .map(|id| PartyDraft { id: Some(id), name: None, kind: Some("user".to_owned()) }),
+        indirect_actor: value("indirectUser").or_else(|| short(sole_user, NAME_BYTES_MAX)).map(|id| PartyDraft {
+            id: Some(id),
+            name: None,
+            kind: Some("user".to_owned()),
+        }),
         source: value("hostAddress").map(|address| match address.parse::<IpAddr>() {
             Ok(_) => SourceDraft { address: Some(address), ..SourceDraft::default() },
             Err(_) => SourceDraft { host: Some(address), ..SourceDraft::default() },
@@ -124,8 +126,23 @@ impl Place {
 }
 
 /// What a path segment may not hold as it is (RFC 3986 §3.3).
-const NOT_IN_A_SEGMENT: &AsciiSet =
-    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'/').add(b'<').add(b'>').add(b'?').add(b'[').add(b'\\').add(b']').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
+const NOT_IN_A_SEGMENT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'/')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// An event as this surface reads it.
 pub enum Reading<'a> {
@@ -268,7 +285,9 @@ impl View<'_> {
             Attribute::IndirectUser => {
                 let mut users: Vec<Cow<'_, str>> = fields.indirect_actor.iter().flat_map(names).collect();
                 for target in fields.targets.iter().filter(|target| is_user(target.kind.as_deref())) {
-                    users.extend([&target.id, &target.name].into_iter().flatten().map(|text| Cow::Borrowed(text.as_str())));
+                    users.extend(
+                        [&target.id, &target.name].into_iter().flatten().map(|text| Cow::Borrowed(text.as_str())),
+                    );
                 }
                 users
             }

@@ -75,7 +75,9 @@ impl Search {
             },
             _ => return Err(bad_count()),
         };
-        if request.start_index.as_i64().is_some_and(|start| start > 1) || request.start_index.as_u64().is_some_and(|start| start > 1) {
+        if request.start_index.as_i64().is_some_and(|start| start > 1)
+            || request.start_index.as_u64().is_some_and(|start| start > 1)
+        {
             return Err(Fault::InvalidValue(
                 "startIndex is not supported; go on with meta.created gt the last time seen".to_owned(),
             ));
@@ -160,7 +162,10 @@ mod tests {
     #[test]
     fn only_an_index_beyond_the_first_is_refused() {
         for ignored in ["1", "0", "-4", "\"7\"", "null", "2.5"] {
-            assert!(search(&format!(r#","startIndex":{ignored},"sortBy":1,"attributes":{{}},"other":[]"#)).is_ok(), "{ignored}");
+            assert!(
+                search(&format!(r#","startIndex":{ignored},"sortBy":1,"attributes":{{}},"other":[]"#)).is_ok(),
+                "{ignored}"
+            );
         }
         for refused in ["2", "18446744073709551615"] {
             assert!(matches!(search(&format!(r#","startIndex":{refused}"#)), Err(Fault::InvalidValue(_))), "{refused}");
@@ -188,6 +193,9 @@ mod tests {
             let body = format!(r#"{{"schemas":["{FEED}","x",1]{token}}}"#);
             assert!(matches!(event_token(body.as_bytes()), Err(Fault::InvalidValue(_))), "{body}");
         }
-        assert_eq!(event_token(format!(r#" {{"eventToken":"a.b.","schemas":["{FEED}"]}} "#).as_bytes()).unwrap(), "a.b.");
+        assert_eq!(
+            event_token(format!(r#" {{"eventToken":"a.b.","schemas":["{FEED}"]}} "#).as_bytes()).unwrap(),
+            "a.b."
+        );
     }
 }

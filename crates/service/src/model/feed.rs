@@ -104,7 +104,9 @@ impl<'a> Sent<'a> {
     }
 
     fn strings(&self, name: &str) -> Vec<Cow<'a, str>> {
-        let items = self.claim(name).and_then(|items| serde_json::from_slice::<Vec<&'a serde_json::value::RawValue>>(items).ok());
+        let items = self
+            .claim(name)
+            .and_then(|items| serde_json::from_slice::<Vec<&'a serde_json::value::RawValue>>(items).ok());
         items.into_iter().flatten().filter_map(|item| scan::string(item.get().as_bytes())).collect()
     }
 }
@@ -256,9 +258,34 @@ pub fn kind_of(type_text: &str) -> Kind {
         ["authenticate", "authenticates", "authenticated", "login", "logon", "signin", "authentication"];
     const SESSION: [&str; 6] = ["logout", "logoff", "signout", "session", "sessions", "alsi"];
     const ADMIN: [&str; 28] = [
-        "add", "create", "activate", "modify", "deactivate", "delete", "remove", "password", "confirmation", "update",
-        "assign", "unassign", "enable", "disable", "suspend", "resume", "lock", "unlock", "reset", "change", "set",
-        "import", "issue", "revoke", "register", "grant", "insert", "bind",
+        "add",
+        "create",
+        "activate",
+        "modify",
+        "deactivate",
+        "delete",
+        "remove",
+        "password",
+        "confirmation",
+        "update",
+        "assign",
+        "unassign",
+        "enable",
+        "disable",
+        "suspend",
+        "resume",
+        "lock",
+        "unlock",
+        "reset",
+        "change",
+        "set",
+        "import",
+        "issue",
+        "revoke",
+        "register",
+        "grant",
+        "insert",
+        "bind",
     ];
     let words = words(type_text);
     let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
