@@ -17,7 +17,7 @@
 //! | about | verbs |
 //! |---|---|
 //! | life | `init` `open` `shutdown` `rebuild` `status` `instance` `derive_secret` |
-//! | who calls | `login` `login_unread` `authenticate` `redeem_refresh` `record_refusal` `record_refusal_of` |
+//! | who calls | `login` `login_with_token` `login_unread` `authenticate` `redeem_refresh` `record_refusal` `record_refusal_of` |
 //! | organisations | `create_org` `create_org_with_slug` `rename_org` `update_org` `get_org` `list_orgs` `resolve_org` `find_org_by_slug` `find_org_by_log` `default_org` |
 //! | accounts | `create_account` `update_account` `get_account` `find_account` `list_accounts` `profile` `change_password` |
 //! | tokens | `issue_token` `revoke_token` `list_tokens` |

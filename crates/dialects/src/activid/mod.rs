@@ -33,7 +33,7 @@ pub const DIALECT: Dialect =
 const NAME: &str = "activid";
 
 routes! {
-    /// Get an access token for an account's name and password.
+    /// Get an access token for an account's name and secret.
     POST "/idp/{tenant}/authn/token" => oauth::token, Needs::Nothing;
     /// The same; the address that the vendor documents.
     POST "/{tenant}/authn/token" => oauth::token, Needs::Nothing;

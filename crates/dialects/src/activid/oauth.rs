@@ -1,4 +1,4 @@
-//! The token endpoint: an account's name and password for an access token. Source: `specs/scim-event.md` §2, RFC 6749.
+//! The token endpoint: an account's name and secret for an access token. Source: `specs/scim-event.md` §2, RFC 6749.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -59,34 +59,57 @@ async fn issued(context: &Context, tenant: OrgId, caller: &Caller, request: Requ
             });
         }
     };
-    let who = log_in(context, tenant, &asked, caller).await?;
+    let client = log_in(context, tenant, &asked, caller).await?;
+    let scopes: Vec<Scope> = SCOPES.into_iter().filter(|scope| client.who.scopes.contains(scope)).collect();
+    if scopes.is_empty() {
+        context.service.record_refusal_of(&client.who, "secret_without_scope");
+        return Err(invalid_client("the secret is a token that may neither ingest nor read"));
+    }
+    let ttl = client.ttl.min(TTL);
     let new = NewToken {
-        account: who.account,
-        scopes: SCOPES.to_vec(),
+        account: client.who.account,
+        scopes,
         // A token of a tenant is good for that one, and what lies below it, whatever the account could reach.
         org: Some(tenant),
         name: "access token".to_owned(),
-        ttl: Some(TTL),
+        ttl: Some(ttl),
         form: TokenForm::Native,
     };
-    let (_, secret) = context.service.issue_token(&who, new).await.map_err(|error| failed(&error))?;
-    Ok(json!({"access_token": secret, "token_type": "Bearer", "expires_in": TTL.as_secs()}).to_string())
+    let (_, secret) = context.service.issue_token(&client.who, new).await.map_err(|error| failed(&error))?;
+    Ok(json!({"access_token": secret, "token_type": "Bearer", "expires_in": ttl.as_secs()}).to_string())
 }
 
-async fn log_in(context: &Context, tenant: OrgId, asked: &Asked, caller: &Caller) -> Result<Principal, Response> {
-    let who = match context.service.login(Some(tenant), &asked.client, &asked.secret, caller).await {
-        Ok(who) => who,
-        Err(LoginError::UnknownUser | LoginError::WrongPassword | LoginError::Disabled) => {
-            return Err(invalid_client("unknown client or wrong secret"));
-        }
-        Err(LoginError::Locked { until }) => return Err(locked(until)),
-        Err(LoginError::Failed(error)) => return Err(failed(&error)),
+/// A client that was let in.
+struct Client {
+    who: Principal,
+    /// How long its secret still works, at least a second.
+    ttl: Duration,
+}
+
+/// The secret is a token that was issued to the account, else its password.
+async fn log_in(context: &Context, tenant: OrgId, asked: &Asked, caller: &Caller) -> Result<Client, Response> {
+    let service = &context.service;
+    let by_token = service.login_with_token(&asked.client, &asked.secret, caller).await;
+    let client = match by_token.map_err(|error| failed(&error))? {
+        Some((who, end)) => Client { who, ttl: end.map_or(TTL, |end| left(end, service.now())) },
+        None => match service.login(Some(tenant), &asked.client, &asked.secret, caller).await {
+            Ok(who) => Client { who, ttl: TTL },
+            Err(LoginError::UnknownUser | LoginError::WrongPassword | LoginError::Disabled) => {
+                return Err(invalid_client("unknown client or wrong secret"));
+            }
+            Err(LoginError::Locked { until }) => return Err(locked(until)),
+            Err(LoginError::Failed(error)) => return Err(failed(&error)),
+        },
     };
-    if context.service.get_org(&who, tenant).is_err() {
+    if service.get_org(&client.who, tenant).is_err() {
         // The service has recorded that the tenant is out of reach.
         return Err(invalid_client("unknown client or wrong secret"));
     }
-    Ok(who)
+    Ok(client)
+}
+
+fn left(end: Timestamp, now: Timestamp) -> Duration {
+    Duration::from_secs(u64::try_from(end.duration_since(now).as_secs()).unwrap_or(0).max(1))
 }
 
 /// A request for a token.
