@@ -191,6 +191,9 @@ pub enum Org {
         /// Id or path of the parent; default: the caller's own organisation.
         #[arg(long)]
         parent: Option<String>,
+        /// Its name in addresses (host names, SCIM tenants); default: made from the name.
+        #[arg(long)]
+        slug: Option<String>,
     },
     /// Show one organisation with its log.
     Show {
@@ -199,14 +202,18 @@ pub enum Org {
         /// Id or path, as in `Acme/EU/Sales` (`\/` for a literal slash).
         org: String,
     },
-    /// Give an organisation another name; its log, origin and numbers stay.
+    /// Give an organisation another name or slug; its log, origin and numbers stay.
     Rename {
         #[command(flatten)]
         remote: Remote,
         /// Id or path.
         org: String,
-        /// The new name.
-        name: String,
+        /// The new name; may be left out with --slug.
+        #[arg(required_unless_present = "slug")]
+        name: Option<String>,
+        /// The new name in addresses (host names, SCIM tenants); the old one stops working at once.
+        #[arg(long)]
+        slug: Option<String>,
     },
 }
 

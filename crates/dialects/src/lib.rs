@@ -41,7 +41,7 @@ macro_rules! dialects {
 }
 
 // rustfmt does not follow modules declared by a macro: format files in these folders by name (`just fmt`).
-dialects! { native, octopai, silo }
+dialects! { native, octopai, silo, activid }
 
 /// One API, as the frame sees it.
 pub struct Dialect {

@@ -218,6 +218,7 @@ async fn request(
     let path = spec
         .path
         .replace("{org}", &world.names["org"])
+        .replace("{tenant}", "acme")
         .replace("{log}", &world.names["log"])
         .replace("{id}", &id)
         .replace("{seq}", "1")

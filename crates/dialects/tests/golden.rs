@@ -5,7 +5,9 @@
 //! order. `BLESS=1` writes the replies that came into the files; read that diff like code.
 //!
 //! Steps besides `Request` and `Reply`: `Clock +90s` moves the clock, `From 198.51.100.4` changes the caller's address,
-//! `Let token /accessToken` keeps a part of the last reply (a JSON pointer) for `{{token}}` in later requests.
+//! `Let token /accessToken` keeps a part of the last reply (a JSON pointer) for `{{token}}` in later requests,
+//! `Token name {…}` makes an unsigned event token of these claims for `{{name}}`, and `Claims` shows what the event tokens of
+//! the last reply say, one line each: written like a reply, for the eyes of whoever reviews.
 
 mod support;
 
@@ -14,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 use axum::body::Body;
 use axum::http::{Request, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use support::World;
 use support::script::{self, Script};
 
@@ -30,6 +34,11 @@ async fn octopai_replies_are_those_of_the_golden_files() {
 #[tokio::test]
 async fn silo_replies_are_those_of_the_golden_files() {
     play_all("silo").await;
+}
+
+#[tokio::test]
+async fn activid_replies_are_those_of_the_golden_files() {
+    play_all("activid").await;
 }
 
 #[test]
@@ -101,6 +110,16 @@ async fn play(mut script: Script) -> String {
                 let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 world.names.insert(name.to_owned(), value);
             }
+            "Token" => {
+                let (name, claims) = section.rest.split_once(' ').unwrap();
+                let token = format!("eyJhbGciOiJub25lIn0.{}.", URL_SAFE_NO_PAD.encode(claims));
+                world.names.insert(name.to_owned(), token);
+            }
+            "Claims" => {
+                let (_, body) = reply.as_ref().expect("Claims come after a reply");
+                script.sections.push(script::Section { text: claims(body), ..section });
+                continue;
+            }
             other => panic!("unknown step {other}"),
         }
         script.sections.push(section);
@@ -111,6 +130,18 @@ async fn play(mut script: Script) -> String {
 
 fn filled(text: &str, world: &World) -> String {
     world.names.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), value))
+}
+
+/// What the event tokens of a reply say.
+fn claims(body: &str) -> String {
+    let body: serde_json::Value = serde_json::from_str(body).expect("Claims need a reply of JSON");
+    let tokens = body["eventTokens"].as_array().expect("Claims need event tokens");
+    let claims = tokens.iter().map(|token| {
+        let parts: Vec<&str> = token.as_str().unwrap().split('.').collect();
+        let ["eyJhbGciOiJub25lIn0", claims, ""] = parts[..] else { panic!("no unsigned token: {token}") };
+        String::from_utf8(URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap()
+    });
+    claims.collect::<Vec<_>>().join("\n")
 }
 
 fn request(request: &script::Request) -> Request<Body> {

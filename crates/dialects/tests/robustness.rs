@@ -41,6 +41,11 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
         "refreshToken",
         "PageNumber",
         "RowsInPage",
+        "schemas",
+        "eventToken",
+        "filter",
+        "count",
+        "startIndex",
     ]);
     let value = prop_oneof![
         Just("null".to_owned()),
@@ -100,6 +105,7 @@ fn no_request_makes_the_server_blame_itself() {
                 let path = spec
                     .path
                     .replace("{org}", if known { &world.names["org"] } else { &part })
+                    .replace("{tenant}", if known { "acme" } else { &part })
                     .replace("{log}", if known { &world.names["log"] } else { &part })
                     .replace("{id}", &part)
                     .replace("{seq}", &part)

@@ -144,7 +144,7 @@ fn make(config: &Config, init: Init) -> Result<Initialised> {
         Record::OrganisationCreated {
             id: org,
             parent: None,
-            slug: organisations::slug(&name, |_| false),
+            slug: organisations::make_slug(&name, |_| false),
             name,
             log: log.to_string(),
         },

@@ -17,13 +17,13 @@
 //! | about | verbs |
 //! |---|---|
 //! | life | `init` `open` `shutdown` `rebuild` `status` `instance` `derive_secret` |
-//! | who calls | `login` `login_unread` `authenticate` `redeem_refresh` `record_refusal` |
-//! | organisations | `create_org` `rename_org` `get_org` `list_orgs` `resolve_org` `find_org_by_slug` `find_org_by_log` `default_org` |
+//! | who calls | `login` `login_with_token` `login_unread` `authenticate` `redeem_refresh` `record_refusal` `record_refusal_of` |
+//! | organisations | `create_org` `create_org_with_slug` `rename_org` `update_org` `get_org` `list_orgs` `resolve_org` `find_org_by_slug` `find_org_by_log` `default_org` |
 //! | accounts | `create_account` `update_account` `get_account` `find_account` `list_accounts` `profile` `change_password` |
 //! | tokens | `issue_token` `revoke_token` `list_tokens` |
 //! | encryption keys | `add_key` `activate_key` `retire_key` `list_keys` |
 //! | events in | `ingest` |
-//! | events out | `query` `query_by_time` `count` `get` `find` `follow` |
+//! | events out | `query` `query_refined` `query_by_time` `count` `get` `find` `follow` |
 //! | proofs | `head` `checkpoint_at` `vkey` `tile` `bundle` `prove_inclusion` `prove_consistency` `prove_event` |
 //!
 //! Verbs that are not `async` may read from disk: call them from a thread that may block.
@@ -48,6 +48,7 @@ mod passwords;
 mod projection;
 mod proofs;
 pub mod query;
+pub mod refine;
 mod sealing;
 mod secrets;
 mod service;
@@ -77,7 +78,7 @@ pub use model::{
     AccountId, Event, EventDraft, EventState, Fields, Invalid, Kind, NewEvent, OrgId, Outcome, RecordedBy,
     SealedContent, Surface, TokenId, Verdict,
 };
-pub use organisations::OrgInfo;
+pub use organisations::{OrgChange, OrgInfo};
 pub use proofs::{LogHead, SealedProof};
 pub use query::{EventQuery, Order, Page, Purpose};
 pub use service::{Rebuilt, Service};

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::access::{Caller, Principal, Verb};
+use crate::access::{Caller, Principal, Scope, Verb};
 use crate::control::state::{Account, normal_login};
 use crate::error::{Error, Result};
 use crate::lockout::{Change, Subject};
@@ -96,6 +96,35 @@ impl Service {
         }
     }
 
+    /// Logs in a client whose secret is a token that was issued to its account: for programs that are given an id and a
+    /// secret once, and exchange them for short-lived tokens. The principal has the scopes and the reach of the token; with
+    /// it comes when the token ends. Success is in the trail, durable, before this returns.
+    ///
+    /// `None`: this is no live token of that account, or one that itself came from logging in (which could so be
+    /// prolonged for ever). Nothing was recorded then, because it may still be a password: ask [`Service::login`]. Guessing
+    /// is not counted; a token has 192 random bits at least.
+    ///
+    /// # Errors
+    /// As for recording any own event.
+    pub async fn login_with_token(
+        &self,
+        name: &str,
+        secret: &str,
+        caller: &Caller,
+    ) -> Result<Option<(Principal, Option<Timestamp>)>> {
+        let Ok(who) = self.recognise(secret, caller) else { return Ok(None) };
+        let found = {
+            let state = self.control().state();
+            let token = who.token.and_then(|token| state.token_by_id(token)).filter(|token| !token.from_login);
+            token.and_then(|token| Some((state.account(who.account)?.clone(), token.expires_at_us)))
+        };
+        let is_fit = who.name == normal_login(name) && who.scopes != [Scope::Refresh];
+        let Some((account, expires_at_us)) = found.filter(|_| is_fit) else { return Ok(None) };
+        self.record_try(&Try { org: account.org, account: Some(&account), name: &account.name, caller }, Ok(()))
+            .await?;
+        Ok(Some((Principal { token: None, ..who }, expires_at_us.map(time::from_micros))))
+    }
+
     /// Records a try to log in of which not even the name could be read.
     pub async fn login_unread(&self, org_hint: Option<OrgId>, caller: &Caller) -> Result<()> {
         let org = self.login_org(None, org_hint);
@@ -111,6 +140,11 @@ impl Service {
     pub fn record_refusal(&self, org_hint: Option<OrgId>, caller: &Caller, reason: &str) {
         let org = org_hint.filter(|org| self.control().state().org(*org).is_some());
         self.note_refusal(org.unwrap_or_else(|| self.default_org()), None, caller, reason);
+    }
+
+    /// As [`Service::record_refusal`], of a request whose caller is known: one that was let in, but asked for something bad.
+    pub fn record_refusal_of(&self, who: &Principal, reason: &str) {
+        self.note_refusal(who.org, Some(who.account), &who.caller, reason);
     }
 
     /// Says whether `who` may ask for `verb` on `org`, as every verb does before anything else; a refusal is recorded.

@@ -18,8 +18,11 @@ use crate::service::Service;
 /// Longest name of an organisation, in bytes of UTF-8.
 pub const NAME_BYTES_MAX: usize = 200;
 
-/// Longest slug, in characters.
+/// Longest slug made from a name, in characters.
 const SLUG_CHARS_MAX: usize = 40;
+
+/// Longest slug that may be chosen, in characters: what a label of a host name holds.
+pub const SLUG_CHOSEN_CHARS_MAX: usize = 63;
 
 /// Deepest nesting of organisations.
 const DEPTH_MAX: usize = 32;
@@ -33,7 +36,8 @@ pub struct OrgInfo {
     pub parent: Option<OrgId>,
     /// Its name: unique among its siblings, compared after Unicode NFC, case counts.
     pub name: String,
-    /// A name for addresses: lower-case letters, digits and hyphens, unique per server, fixed for life.
+    /// A name for addresses (host names, tenants): lower-case letters, digits and hyphens, unique per server. Made from the
+    /// name unless one was chosen; a later change of the name leaves it.
     pub slug: String,
     /// The names from the top of the reader's reach down to this one, joined by `/`, with `/` in a name written `\\/` and `\\` written `\\\\`.
     pub path: String,
@@ -45,15 +49,38 @@ pub struct OrgInfo {
     pub created_at: Timestamp,
 }
 
+/// What to change about an organisation; `None` leaves it.
+#[derive(Clone, Debug, Default)]
+pub struct OrgChange {
+    /// Another name.
+    pub name: Option<String>,
+    /// Another name for addresses; the old one stops working at once.
+    pub slug: Option<String>,
+}
+
 impl Service {
+    /// As [`Service::create_org_with_slug`], with a slug made from the name.
+    pub async fn create_org(&self, who: &Principal, parent: OrgId, name: &str) -> Result<OrgInfo> {
+        self.create_org_with_slug(who, parent, name, None).await
+    }
+
     /// Makes an organisation under `parent`, with a log of its own that is open when this returns.
     ///
+    /// `slug`: 1 to 63 lower-case letters, digits and inner hyphens; `None`: made from the name, numbered when it is taken.
+    ///
     /// # Errors
-    /// `Invalid`: the name is empty, longer than 200 bytes or has control characters. `Conflict`: a sibling has the name.
-    /// `NotFound`: no such parent within reach. `Forbidden`: not an administrator.
-    pub async fn create_org(&self, who: &Principal, parent: OrgId, name: &str) -> Result<OrgInfo> {
+    /// `Invalid`: the name is empty, longer than 200 bytes or has control characters, or the slug is none. `Conflict`: a
+    /// sibling has the name, or anybody the slug. `NotFound`: no such parent within reach. `Forbidden`: not an administrator.
+    pub async fn create_org_with_slug(
+        &self,
+        who: &Principal,
+        parent: OrgId,
+        name: &str,
+        slug: Option<&str>,
+    ) -> Result<OrgInfo> {
         self.allow(who, Verb::ManageOrganisations, parent)?;
         let name = check_name(name)?;
+        let chosen = slug.map(check_slug).transpose()?;
         let id = OrgId::from_bytes(self.random());
         let log = LogId(self.random());
         let control = self.control();
@@ -65,7 +92,11 @@ impl Service {
                 if state.sibling(Some(parent), &name).is_some() {
                     return Err(Error::conflict(format!("there is an organisation called {name} already")));
                 }
-                let slug = slug(&name, |slug| state.org_by_slug(slug).is_some());
+                let slug = match chosen {
+                    Some(chosen) if state.org_by_slug(&chosen).is_some() => return Err(slug_taken(&chosen)),
+                    Some(chosen) => chosen,
+                    None => make_slug(&name, |slug| state.org_by_slug(slug).is_some()),
+                };
                 let log = log.to_string();
                 Ok((vec![Record::OrganisationCreated { id, parent: Some(parent), name, slug, log }], ()))
             })
@@ -83,27 +114,43 @@ impl Service {
         Ok(info)
     }
 
-    /// Gives an organisation another name. Its id, slug and log stay. Errors as for `create_org`.
+    /// Gives an organisation another name. Its id, slug and log stay. Errors as for [`Service::update_org`].
     pub async fn rename_org(&self, who: &Principal, org: OrgId, name: &str) -> Result<OrgInfo> {
+        self.update_org(who, org, OrgChange { name: Some(name.to_owned()), slug: None }).await
+    }
+
+    /// Changes name and slug of an organisation, both or neither. Its id and log stay.
+    ///
+    /// # Errors
+    /// As for [`Service::create_org_with_slug`].
+    pub async fn update_org(&self, who: &Principal, org: OrgId, change: OrgChange) -> Result<OrgInfo> {
         self.allow(who, Verb::ManageOrganisations, org)?;
-        let name = check_name(name)?;
-        let new = name.clone();
-        let old = self
+        let name = change.name.as_deref().map(check_name).transpose()?;
+        let slug = change.slug.as_deref().map(check_slug).transpose()?;
+        let (before, after) = self
             .control()
             .execute(Some(who.account), move |state| {
                 let current = state.org(org).ok_or_else(no_org)?;
-                if current.name == new {
-                    return Ok((vec![], current.name.clone()));
+                let name = name.filter(|name| *name != current.name);
+                let slug = slug.filter(|slug| *slug != current.slug);
+                if let Some(name) = name.as_ref().filter(|name| state.sibling(current.parent, name).is_some()) {
+                    return Err(Error::conflict(format!("there is an organisation called {name} already")));
                 }
-                if state.sibling(current.parent, &new).is_some() {
-                    return Err(Error::conflict(format!("there is an organisation called {new} already")));
+                if let Some(slug) = slug.as_ref().filter(|slug| state.org_by_slug(slug).is_some()) {
+                    return Err(slug_taken(slug));
                 }
-                let old = current.name.clone();
-                Ok((vec![Record::OrganisationRenamed { id: org, name: new }], old))
+                let before = json!({"name": current.name, "slug": current.slug});
+                let after = json!({
+                    "name": name.as_ref().unwrap_or(&current.name),
+                    "slug": slug.as_ref().unwrap_or(&current.slug),
+                });
+                let renamed = name.map(|name| Record::OrganisationRenamed { id: org, name });
+                let addressed = slug.map(|slug| Record::OrganisationSlugSet { id: org, slug });
+                Ok((renamed.into_iter().chain(addressed).collect(), (before, after)))
             })
             .await?;
         let info = self.get_org(who, org)?;
-        if old != name {
+        if before != after {
             let mut draft = own_events::draft(
                 own_events::ORGANISATION_RENAMED,
                 Kind::Admin,
@@ -112,7 +159,7 @@ impl Service {
                 &who.caller,
             );
             draft.targets.push(target(&info));
-            draft.attributes.extend(own_events::change(json!({"name": old}), json!({"name": name})));
+            draft.attributes.extend(own_events::change(before, after));
             self.record_now(who, org, &draft).await;
         }
         Ok(info)
@@ -207,8 +254,24 @@ pub(crate) fn check_name(name: &str) -> Result<String> {
     Ok(name)
 }
 
+fn slug_taken(slug: &str) -> Error {
+    Error::conflict(format!("the slug {slug} is taken"))
+}
+
+/// A slug that somebody chose. Nothing is changed about it: whoever writes another case would expect it back.
+fn check_slug(slug: &str) -> Result<String> {
+    let is_plain = slug.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+    let has_edge = slug.starts_with('-') || slug.ends_with('-');
+    if slug.is_empty() || slug.len() > SLUG_CHOSEN_CHARS_MAX || !is_plain || has_edge {
+        return Err(Error::invalid(format!(
+            "a slug has 1 to {SLUG_CHOSEN_CHARS_MAX} lower-case letters, digits and hyphens, and no hyphen at its ends"
+        )));
+    }
+    Ok(slug.to_owned())
+}
+
 /// A slug made from a name: letters without their marks, digits, hyphens between; numbered when it is taken.
-pub(crate) fn slug(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
+pub(crate) fn make_slug(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
     let mut slug = String::new();
     for c in name.nfkd().filter(|c| !unicode_normalization::char::is_combining_mark(*c)) {
         match c.to_ascii_lowercase() {
@@ -237,12 +300,22 @@ mod tests {
 
     #[test]
     fn slugs_are_fit_for_host_names() {
-        let check = |name: &str, expected: &str| assert_eq!(slug(name, |_| false), expected, "{name}");
+        let check = |name: &str, expected: &str| assert_eq!(make_slug(name, |_| false), expected, "{name}");
         check("Acme", "acme");
         check("Zürich & Söhne AG", "zurich-sohne-ag");
         check("  --  ", "org");
         check("会社", "org");
         check(&"long ".repeat(30), "long-long-long-long-long-long-long-long");
-        assert_eq!(slug("Acme", |slug| slug == "acme" || slug == "acme-2"), "acme-3");
+        assert_eq!(make_slug("Acme", |slug| slug == "acme" || slug == "acme-2"), "acme-3");
+    }
+
+    #[test]
+    fn a_chosen_slug_is_a_label_of_a_host_name() {
+        for slug in ["a", "acme", "acme-2", "0", "a--b", &"a".repeat(63)] {
+            assert_eq!(check_slug(slug).unwrap(), slug);
+        }
+        for slug in ["", "Acme", "-a", "a-", "a b", "a/b", "a.b", "\u{fc}", &"a".repeat(64)] {
+            assert!(check_slug(slug).is_err(), "{slug}");
+        }
     }
 }

@@ -54,12 +54,15 @@ pub fn org(command: &cli::Org) -> anyhow::Result<()> {
             let rows: Vec<_> = items.iter().map(|o| vec![text_at(o, "/id"), text_at(o, "/path")]).collect();
             table(&["ID", "PATH"], &rows)
         }
-        cli::Org::Create { remote, name, parent } => {
+        cli::Org::Create { remote, name, parent, slug } => {
             let client = Client::new(remote)?;
             let mut body = Map::new();
             body.insert("name".to_owned(), json!(name));
             if let Some(parent) = parent {
                 body.insert("parent".to_owned(), json!(parent));
+            }
+            if let Some(slug) = slug {
+                body.insert("slug".to_owned(), json!(slug));
             }
             show(remote, &client.post("/v1/orgs", &Value::Object(body))?)
         }
@@ -70,10 +73,16 @@ pub fn org(command: &cli::Org) -> anyhow::Result<()> {
             reply["log"] = client.get(&format!("/v1/orgs/{org}/log"))?;
             show(remote, &reply)
         }
-        cli::Org::Rename { remote, org, name } => {
+        cli::Org::Rename { remote, org, name, slug } => {
             let client = Client::new(remote)?;
             let org = client.org(Some(org))?;
-            show(remote, &client.patch(&format!("/v1/orgs/{org}"), &json!({ "name": name }))?)
+            let mut body = Map::new();
+            for (member, value) in [("name", name), ("slug", slug)] {
+                if let Some(value) = value {
+                    body.insert(member.to_owned(), json!(value));
+                }
+            }
+            show(remote, &client.patch(&format!("/v1/orgs/{org}"), &Value::Object(body))?)
         }
     }
 }

@@ -42,7 +42,7 @@ routes! {
     POST "/v1/orgs" => organisations::create, Needs::Verb(Verb::ManageOrganisations);
     /// Look at an organisation.
     GET "/v1/orgs/{org}" => organisations::show, Needs::Verb(Verb::ReadOrganisations);
-    /// Rename an organisation.
+    /// Change name or slug of an organisation.
     PATCH "/v1/orgs/{org}" => organisations::rename, Needs::Verb(Verb::ManageOrganisations);
     /// List accounts.
     GET "/v1/orgs/{org}/accounts" => accounts::list, Needs::Verb(Verb::ManageAccounts);

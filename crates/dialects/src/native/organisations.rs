@@ -1,14 +1,14 @@
-//! Organisations: list, make, look at, rename. `{org}` in a path is an id or an escaped path (`Acme%2FEU`).
+//! Organisations: list, make, look at, change. `{org}` in a path is an id or an escaped path (`Acme%2FEU`).
 
 use axum::extract::{RawQuery, Request, State};
 use axum::response::Response;
 use http::StatusCode;
-use service::Verb;
+use service::{OrgChange, Verb};
 
 use super::call::{Bearer, InOrg, json, reply};
 use super::paging::{self, page};
 use super::parameters::Parameters;
-use super::problem::{Document, Result};
+use super::problem::{Document, Problem, Result};
 use super::wire::{NewOrganisation, Organisation, OrganisationChange, Organisations};
 use crate::Context;
 use crate::http::body::ADMINISTRATION_BYTES_MAX;
@@ -28,7 +28,7 @@ pub async fn list(State(context): State<Context>, Bearer(who): Bearer, RawQuery(
 /// Makes an organisation; its log is open when this answers.
 #[utoipa::path(post, path = "/v1/orgs", tag = "organisations", request_body = NewOrganisation, responses(
     (status = 201, body = Organisation),
-    (status = 409, description = "a sibling has the name", body = Document),
+    (status = 409, description = "a sibling has the name, or anybody the slug", body = Document),
 ))]
 pub async fn create(State(context): State<Context>, bearer: Bearer, request: Request) -> Result<Response> {
     bearer.must(&context, Verb::ManageOrganisations)?;
@@ -38,7 +38,7 @@ pub async fn create(State(context): State<Context>, bearer: Bearer, request: Req
         Some(text) => context.service.resolve_org(&who, text)?,
         None => who.org,
     };
-    let org = context.service.create_org(&who, parent, &new.name).await?;
+    let org = context.service.create_org_with_slug(&who, parent, &new.name, new.slug.as_deref()).await?;
     Ok(reply(StatusCode::CREATED, &Organisation::from(org)))
 }
 
@@ -50,13 +50,17 @@ pub async fn show(State(context): State<Context>, InOrg { who, org }: InOrg) -> 
     Ok(reply(StatusCode::OK, &Organisation::from(context.service.get_org(&who, org)?)))
 }
 
-/// Gives an organisation another name; its id, slug and log stay.
+/// Gives an organisation another name or slug; its id and log stay.
 #[utoipa::path(patch, path = "/v1/orgs/{org}", tag = "organisations", request_body = OrganisationChange,
     params(("org" = String, Path, description = "id, name or escaped path")),
     responses((status = 200, body = Organisation), (status = 409, body = Document)))]
 pub async fn rename(State(context): State<Context>, call: InOrg, request: Request) -> Result<Response> {
     call.must(&context, Verb::ManageOrganisations)?;
     let change: OrganisationChange = json(&context, request, ADMINISTRATION_BYTES_MAX).await?;
-    let org = context.service.rename_org(&call.who, call.org, &change.name).await?;
+    if change.name.is_none() && change.slug.is_none() {
+        return Err(Problem::invalid("nothing to change: give name, slug or both"));
+    }
+    let change = OrgChange { name: change.name, slug: change.slug };
+    let org = context.service.update_org(&call.who, call.org, change).await?;
     Ok(reply(StatusCode::OK, &Organisation::from(org)))
 }

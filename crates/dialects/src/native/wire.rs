@@ -70,7 +70,7 @@ pub struct Organisation {
     pub name: String,
     /// The names from the top down, joined by `/`; a slash in a name is written `\/`.
     pub path: String,
-    /// A name for addresses, unique per server, fixed for life.
+    /// A name for addresses (host names, tenants), unique per server; made from the name unless one was chosen.
     pub slug: String,
     /// The organisation it lies under.
     #[schema(value_type = Option<String>)]
@@ -116,14 +116,18 @@ pub struct NewOrganisation {
     pub name: String,
     /// The organisation to put it under, by id or path. Absent: the top of the caller's reach.
     pub parent: Option<String>,
+    /// Its name for addresses: 1 to 63 lower-case letters, digits and inner hyphens. Absent: made from the name.
+    pub slug: Option<String>,
 }
 
-/// Another name for an organisation.
+/// What to change about an organisation; at least one member.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OrganisationChange {
-    /// The name.
-    pub name: String,
+    /// Another name.
+    pub name: Option<String>,
+    /// Another name for addresses; the old one stops working at once.
+    pub slug: Option<String>,
 }
 
 /// An account.

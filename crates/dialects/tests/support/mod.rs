@@ -49,7 +49,8 @@ pub struct World {
     pub closing: tokio::sync::watch::Sender<bool>,
     /// Where requests come from.
     pub peer: IpAddr,
-    _data: tempfile::TempDir,
+    /// Holds the data folder, `data`, for as long as this lives.
+    pub folder: tempfile::TempDir,
 }
 
 impl World {
@@ -109,7 +110,7 @@ impl World {
         settle(&mut settings);
         let router = dialects::router(service.clone(), settings);
         let peer = "203.0.113.7".parse().unwrap();
-        let world = World { service, router, clock, names, org: made.org, eu, us, closing, peer, _data: data };
+        let world = World { service, router, clock, names, org: made.org, eu, us, closing, peer, folder: data };
         // The first use of a token from an address is an event of its own; none of them falls into a test.
         for person in ["ann", "bob", "sam", "eve", "uma", "gil"] {
             let mut request = world.request("GET", "/v1/me", Some(&world.names[person]), "");

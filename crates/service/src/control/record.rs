@@ -19,6 +19,8 @@ pub enum Record {
     OrganisationCreated { id: OrgId, parent: Option<OrgId>, name: String, slug: String, log: String },
     /// An organisation got another name.
     OrganisationRenamed { id: OrgId, name: String },
+    /// An organisation got another name for addresses; the old one is free again.
+    OrganisationSlugSet { id: OrgId, slug: String },
     /// An account was made.
     AccountCreated {
         id: AccountId,

@@ -169,6 +169,15 @@ impl State {
                 }
                 self.orgs[at].name = name.clone();
             }
+            Record::OrganisationSlugSet { id, slug } => {
+                let at = *self.orgs_by_id.get(id).ok_or_else(|| broken(format!("{id} does not exist")))?;
+                if self.orgs_by_slug.get(slug).is_some_and(|other| *other != at) {
+                    return Err(broken(format!("the slug {slug} is taken")));
+                }
+                let old = std::mem::replace(&mut self.orgs[at].slug, slug.clone());
+                self.orgs_by_slug.remove(&old);
+                self.orgs_by_slug.insert(slug.clone(), at);
+            }
             Record::AccountCreated { id, org, name, display_name, roles, password } => {
                 if self.accounts_by_id.contains_key(id) || self.accounts_by_name.contains_key(name) {
                     return Err(broken(format!("account {id} or its name exists")));
@@ -513,6 +522,7 @@ mod tests {
                 }
             }),
             (n(), n()).prop_map(|(id, name)| Record::OrganisationRenamed { id: org(id), name: format!("name {name}") }),
+            (n(), n()).prop_map(|(id, slug)| Record::OrganisationSlugSet { id: org(id), slug: format!("slug-{slug}") }),
             (n(), n(), n(), roles()).prop_map(|(id, of, name, roles)| Record::AccountCreated {
                 id: account(id),
                 org: org(of),

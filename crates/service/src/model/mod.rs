@@ -4,8 +4,9 @@ mod diagnose;
 pub mod event;
 #[cfg(test)]
 mod event_tests;
+pub mod feed;
 mod id;
-mod strict;
+pub mod strict;
 pub mod time;
 pub mod views;
 

@@ -4,6 +4,7 @@ use search::{Document, Field};
 use serde_json::Value;
 
 use crate::model::event::{Fields, Party};
+use crate::model::feed::Sent;
 use crate::model::{Event, EventState, Surface, time};
 
 /// Deepest nesting of attributes whose texts are indexed.
@@ -108,6 +109,9 @@ impl Collector {
             if let Some(type_text) = surface.type_of(fields) {
                 self.keyword(Field::Tag, &surface.tag(&type_text));
             }
+        }
+        for tag in Sent::of(fields).iter().flat_map(Sent::tags) {
+            self.keyword(Field::Tag, &tag);
         }
         let mut left = TEXTS_MAX;
         if let Some(attributes) = fields.attributes {

@@ -1,12 +1,13 @@
 //! How far the index reaches into each log: the payload of a commit.
 //!
 //! ```text
-//! "CFWM" 01 | control log id, 16 bytes | entries of the log of ordinal 0, u64 big-endian | of ordinal 1 | …
+//! "CFWM" 02 | control log id, 16 bytes | entries of the log of ordinal 0, u64 big-endian | of ordinal 1 | …
 //! ```
 
 use log::LogId;
 
-const MAGIC: &[u8; 5] = b"CFWM\x01";
+/// The last byte is raised with any change to what a document holds (`document.rs`): the index is then made anew.
+const MAGIC: &[u8; 5] = b"CFWM\x02";
 
 /// Entries of each log, by the ordinal of its organisation; 0 for ordinals never set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
