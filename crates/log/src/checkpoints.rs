@@ -305,12 +305,22 @@ impl Checkpoints {
         let mut ended = Vec::new();
         for new in checkpoints {
             if new.kept && !self.archived.contains_key(&(new.log, new.size)) {
-                ended.push(Stored { log: new.log, size: new.size, text: Arc::clone(&new.text), kind: RecordKind::Checkpoint });
+                ended.push(Stored {
+                    log: new.log,
+                    size: new.size,
+                    text: Arc::clone(&new.text),
+                    kind: RecordKind::Checkpoint,
+                });
             }
             if let Some(old) = self.newest.get(&new.log) {
                 let day_ended = old.day.is_some_and(|day| day < new.last_us / DAY_US) && old.size < new.size;
                 if day_ended && !self.archived.contains_key(&(new.log, old.size)) {
-                    ended.push(Stored { log: new.log, size: old.size, text: Arc::clone(&old.text), kind: RecordKind::Checkpoint });
+                    ended.push(Stored {
+                        log: new.log,
+                        size: old.size,
+                        text: Arc::clone(&old.text),
+                        kind: RecordKind::Checkpoint,
+                    });
                 }
             }
         }

@@ -122,7 +122,8 @@ impl Logs {
         match done {
             Ok(()) => Ok(Erased { note, numbers }),
             Err(err) => {
-                let text = format!("the erasure is on record as number {}, and is not carried out yet: {err}", note.number);
+                let text =
+                    format!("the erasure is on record as number {}, and is not carried out yet: {err}", note.number);
                 Err(if matches!(err, Error::Corrupt(_)) { Error::corrupt(text) } else { Error::unavailable(text) })
             }
         }
@@ -386,11 +387,10 @@ impl<'a> Leaves<'a> {
             let run = &self.runs[self.runs.partition_point(|run| run.ordinal + run.count <= ordinal)];
             run.first + u64::from(ordinal - run.ordinal)
         };
-        let within = (block.first_ordinal..).zip(&block.rows).filter(|(ordinal, _)| {
-            self.runs.last().is_some_and(|run| *ordinal < run.ordinal + run.count)
-        });
-        let fields: Vec<Fields<'_>> =
-            within.map(|(ordinal, row)| block.fields(row, index_of(ordinal))).collect();
+        let within = (block.first_ordinal..)
+            .zip(&block.rows)
+            .filter(|(ordinal, _)| self.runs.last().is_some_and(|run| *ordinal < run.ordinal + run.count));
+        let fields: Vec<Fields<'_>> = within.map(|(ordinal, row)| block.fields(row, index_of(ordinal))).collect();
         group::leaves_of(&fields, &Batch)
     }
 }

@@ -205,7 +205,11 @@ mod tests {
         assert_eq!(keys.signing(NOTE_US, 9), [2, 1]);
         assert_eq!(keys.signing(NOTE_US + KEY_OVERLAP_US - 1, 50), [2, 1]);
         assert_eq!(keys.signing(NOTE_US + KEY_OVERLAP_US, 50), [2]);
-        assert_eq!(keys.signing(NOTE_US + KEY_OVERLAP_US, 9), [2, 1], "the note itself is signed by both, however late");
+        assert_eq!(
+            keys.signing(NOTE_US + KEY_OVERLAP_US, 9),
+            [2, 1],
+            "the note itself is signed by both, however late"
+        );
         assert!(keys.introduces_after(9) && !keys.introduces_after(10));
     }
 

@@ -24,9 +24,7 @@ use crate::notes::{LogNote, Predecessor};
 use crate::options::{InstanceSeed, Options};
 use crate::recovery::{self, Setup};
 use crate::seal::{self, SealJob};
-use crate::sequencer::{
-    self, Answer, ENTRY_OVERHEAD_BYTES, Message, Placed, Sequencer, Start, Submission,
-};
+use crate::sequencer::{self, Answer, ENTRY_OVERHEAD_BYTES, Message, Placed, Sequencer, Start, Submission};
 use crate::shared::Shared;
 use crate::signer::origin;
 use crate::signing;
@@ -140,7 +138,11 @@ impl Logs {
     /// # Errors
     /// `Conflict` if the log exists; else as [`Logs::append`].
     pub fn create(&self, id: LogId) -> Result<Appended> {
-        let note = NewEntry { kind: Kind::LogNote, id: [0; 16], body: LogNote::opened(self.keys.newest_epoch(), None).encode() };
+        let note = NewEntry {
+            kind: Kind::LogNote,
+            id: [0; 16],
+            body: LogNote::opened(self.keys.newest_epoch(), None).encode(),
+        };
         let answer = self.submit(id, vec![note], Purpose::Open)?.blocking_recv();
         let appended = self.appended(&id, answer)?;
         Ok(appended[0])
@@ -480,8 +482,7 @@ impl Logs {
         purpose: Purpose,
     ) -> Result<oneshot::Receiver<Result<Answer>>> {
         let bytes = self.check_limits(&entries)?;
-        let (opens, closes, alarm) =
-            (purpose == Purpose::Open, purpose == Purpose::Close, purpose == Purpose::Alarm);
+        let (opens, closes, alarm) = (purpose == Purpose::Open, purpose == Purpose::Close, purpose == Purpose::Alarm);
         if !opens {
             self.shared.slot(&log)?.check_open()?;
         }

@@ -132,7 +132,15 @@ impl KeyNote {
     pub(crate) fn rotated(epoch: u32, old: &str, new: &str, why: &crate::Rotation, size: u64) -> KeyNote {
         let believed_size = (why.reason == COMPROMISED).then(|| why.believed_size.unwrap_or(size));
         let (old, new) = (old.to_owned(), new.to_owned());
-        KeyNote { key: "rotated".into(), epoch, old, new, reason: why.reason.clone(), by: why.by.clone(), believed_size }
+        KeyNote {
+            key: "rotated".into(),
+            epoch,
+            old,
+            new,
+            reason: why.reason.clone(),
+            by: why.by.clone(),
+            believed_size,
+        }
     }
 
     /// The key note that a body holds; none if it is none that this program knows.

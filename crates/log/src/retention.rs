@@ -67,7 +67,8 @@ impl Pruned {
         if nodes.len() != NODE_BYTES * u32_at(header, 24) as usize || minimum % WIDTH != 0 {
             return None;
         }
-        let node = |bytes: &[u8]| ((bytes[0], u64_at(bytes, 1)), Hash(bytes[9..].try_into().expect("thirty-two bytes")));
+        let node =
+            |bytes: &[u8]| ((bytes[0], u64_at(bytes, 1)), Hash(bytes[9..].try_into().expect("thirty-two bytes")));
         Some(Pruned {
             log: LogId(header[..16].try_into().expect("sixteen bytes")),
             minimum,
@@ -245,7 +246,8 @@ mod tests {
             assert_eq!(covered, 256, "{size}");
             let mut frontier = Frontier::new();
             frontier.extend(&leaves[..size as usize]);
-            let edge: Vec<Hash> = nodes.iter().filter(|(level, index)| (index + 1) << level <= size).copied().map(hash_of).collect();
+            let edge: Vec<Hash> =
+                nodes.iter().filter(|(level, index)| (index + 1) << level <= size).copied().map(hash_of).collect();
             assert_eq!(frontier.hashes()[1..], edge, "{size}");
         }
         assert!(nodes_around(512).is_empty());

@@ -810,8 +810,7 @@ mod tests {
         let mut blocks = Vec::new();
         for bytes in [0, 1, 1000, 0, 99, 2] {
             let (body, state) = (vec![7; bytes], BodyState::Present);
-            let row =
-                NewRow { kind: Kind::Event, received_at_us: 5, id: &[0; 16], salt: &[1; 16], body: &body, state };
+            let row = NewRow { kind: Kind::Event, received_at_us: 5, id: &[0; 16], salt: &[1; 16], body: &body, state };
             blocks.extend(builder.push(row).unwrap());
         }
         blocks.extend(builder.finish().unwrap());

@@ -166,7 +166,8 @@ impl Signer {
         let keys: Vec<Arc<SignerKey>> =
             request.epochs.iter().filter_map(|epoch| self.keys.key(&request.log, *epoch)).collect();
         let keys: Vec<&SignerKey> = keys.iter().map(|key| &**key).collect();
-        let signed = checkpoint.sign(&keys).expect("origins and sizes are well-formed, and keys were found for the log");
+        let signed =
+            checkpoint.sign(&keys).expect("origins and sizes are well-formed, and keys were found for the log");
         signed.note.into()
     }
 

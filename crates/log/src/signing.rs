@@ -336,7 +336,8 @@ impl Signing {
             Refusal::Store(failure) => self.failed(failure),
         })?;
         let text = Arc::clone(&notes[0]);
-        let stored = NewCheckpoint { log: id, size: end, text: Arc::clone(&text), last_us, keys, kept: false, closes: false };
+        let stored =
+            NewCheckpoint { log: id, size: end, text: Arc::clone(&text), last_us, keys, kept: false, closes: false };
         let stored = self.shared.checkpoints.lock().store(&[stored]);
         stored.map_err(|failure| self.failed(failure))?;
         tracing::warn!(log = %id, size, "a log was adopted by a remembered checkpoint");

@@ -16,8 +16,8 @@ use crate::error::{Error, Result};
 use crate::id::LogId;
 use crate::keys::LogKeys;
 use crate::model::{Head, LogState, ReadOnlyReason};
-use crate::segment::{self, Block, BlockIndex, Part, TILE_BITS};
 use crate::retention::Retention;
+use crate::segment::{self, Block, BlockIndex, Part, TILE_BITS};
 use crate::sequencer::CLOSED_DETAIL;
 use crate::store::{File, Store};
 
@@ -203,7 +203,14 @@ enum HashSpan {
 
 impl LogSlot {
     pub(crate) fn new(id: LogId, ordinal: u32, origin: String, keys: LogKeys) -> LogSlot {
-        LogSlot { id, ordinal, origin, keys: RwLock::new(Arc::new(keys)), pieces: RwLock::new(Pieces::new()), signed_at_opening: AtomicU64::new(0) }
+        LogSlot {
+            id,
+            ordinal,
+            origin,
+            keys: RwLock::new(Arc::new(keys)),
+            pieces: RwLock::new(Pieces::new()),
+            signed_at_opening: AtomicU64::new(0),
+        }
     }
 
     /// The keys of the log, as far as published heads go.
@@ -318,7 +325,11 @@ impl Reading {
     /// The stored hashes `from..to` of a tile level; level 0 is the leaves.
     pub(crate) fn hashes(&self, slot: &LogSlot, tile_level: u32, from: u64, to: u64) -> Result<Vec<Hash>> {
         if tile_level == 0 && from < self.retention.minimum(&slot.id) {
-            return Err(Error::not_found(format!("log {}: the leaves from number {} on are pruned", slot.id, from + 1)));
+            return Err(Error::not_found(format!(
+                "log {}: the leaves from number {} on are pruned",
+                slot.id,
+                from + 1
+            )));
         }
         let spans = slot.pieces.read().hashes(tile_level, from, to);
         let spans = spans.map_err(|leaf| {

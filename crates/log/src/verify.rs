@@ -56,7 +56,9 @@ impl Shared {
         match tile {
             Ok(leaves) if leaves[(record.index % WIDTH) as usize] == *leaf => match record.state {
                 BodyState::Present => RecordState::Verified,
-                BodyState::Erased { note_index, .. } => self.state_of_erased(slot, head, record.number, note_index, tiles),
+                BodyState::Erased { note_index, .. } => {
+                    self.state_of_erased(slot, head, record.number, note_index, tiles)
+                }
             },
             Ok(_) => RecordState::Tainted(Reason::RecordChanged),
             Err(Error::Corrupt(_)) => RecordState::Tainted(Reason::TileChanged),
@@ -83,7 +85,8 @@ impl Shared {
             Err(Error::Corrupt(_)) => return unexplained,
             Err(err) => return RecordState::Unchecked(err.to_string().into()),
         };
-        let named = note.kind == Kind::ErasureNote && ErasureNote::decode(&note.body).is_some_and(|it| it.names(number));
+        let named =
+            note.kind == Kind::ErasureNote && ErasureNote::decode(&note.body).is_some_and(|it| it.names(number));
         if !named {
             return unexplained;
         }

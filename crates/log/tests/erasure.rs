@@ -50,7 +50,8 @@ fn marker_is_in(fixture: &Fixture) -> bool {
     found.iter().any(|path| {
         let bytes = std::fs::read(path).unwrap();
         // A zstd frame begins with its magic; what follows it is ignored by bounding the output.
-        let starts = (0..bytes.len().saturating_sub(4)).filter(|at| bytes[*at..].starts_with(&[0x28, 0xb5, 0x2f, 0xfd]));
+        let starts =
+            (0..bytes.len().saturating_sub(4)).filter(|at| bytes[*at..].starts_with(&[0x28, 0xb5, 0x2f, 0xfd]));
         let unpacked = starts.filter_map(|at| {
             let mut raw = Vec::new();
             let mut decoder = zstd::stream::read::Decoder::new(&bytes[at..]).ok()?.single_frame();

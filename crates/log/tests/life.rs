@@ -208,8 +208,7 @@ fn a_closed_log_takes_nothing_more_and_is_read_and_proven_for_ever() {
             _ => fixture.crash(Survival::Nothing),
         }
     }
-    let note: LogNote =
-        LogNote::decode(&fixture.logs().read(&LOG, note.index..head.size, 1).unwrap()[0].body).unwrap();
+    let note: LogNote = LogNote::decode(&fixture.logs().read(&LOG, note.index..head.size, 1).unwrap()[0].body).unwrap();
     assert_eq!((note.closes(), note.by.as_deref()), (true, Some("ann@example.com")));
     assert_eq!(verify(&fixture).verdict(), Verdict::Verified);
 }

@@ -8,7 +8,10 @@ use common::{Fixture, LOG, SEED, event};
 use log::fsck::{self, Report, Verdict};
 use log::store::Store;
 use log::store::memory::Survival;
-use log::{COMPROMISED, Error, InstanceSeed, KEY_OVERLAP_US, LogId, LogState, Logs, NewEntry, Options, ReadOnlyReason, Rotation};
+use log::{
+    COMPROMISED, Error, InstanceSeed, KEY_OVERLAP_US, LogId, LogState, Logs, NewEntry, Options, ReadOnlyReason,
+    Rotation,
+};
 use tlog::checkpoint::SignedCheckpoint;
 use tlog::note::VerifierKey;
 
@@ -79,7 +82,10 @@ fn the_old_key_signs_beside_the_new_one_for_ninety_days_and_then_no_more() {
     assert_eq!(keys.len(), 2);
     assert_eq!((&*keys[0].key.vkey, keys[0].key.first_size, keys[0].last_size), (&*old, 0, Some(during.size)));
     assert_eq!((&*keys[1].key.vkey, keys[1].key.first_size, keys[1].last_size), (&*new, note.index + 1, None));
-    assert!(logs.checkpoint_at(&LOG, note.tree_size).unwrap().is_some(), "the introducing head stays for whoever comes late");
+    assert!(
+        logs.checkpoint_at(&LOG, note.tree_size).unwrap().is_some(),
+        "the introducing head stays for whoever comes late"
+    );
     assert!(matches!(logs.rotate_key(&LOG, &why("again")), Err(Error::Conflict(_))), "there is no third seed");
 }
 
@@ -188,8 +194,7 @@ fn a_note_that_a_power_cut_left_unsigned_is_signed_by_both_keys_at_opening() {
     store.remove("checkpoint/archive").unwrap();
     let stores: (Arc<dyn Store>, Arc<dyn Store>) = (Arc::new(store), Arc::new(signer));
     let (clock, entropy) = (Arc::clone(&fixture.clock), Arc::clone(&fixture.entropy));
-    let logs =
-        Logs::open(stores.0, stores.1, both_seeds(), common::HOST, Options::default(), clock, entropy).unwrap();
+    let logs = Logs::open(stores.0, stores.1, both_seeds(), common::HOST, Options::default(), clock, entropy).unwrap();
     let introducing = logs.checkpoint_at(&LOG, size).unwrap().unwrap();
     assert!(opens(&logs, &introducing, &old));
     logs.append_blocking(LOG, vec![event(100)]).unwrap();

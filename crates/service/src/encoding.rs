@@ -313,11 +313,15 @@ mod tests {
     #[test]
     fn a_run_of_records_reads_as_each_alone() {
         let by = |via: &str| RecordedBy { account: None, via: via.into(), from: None };
-        let bodies = ["native", "native", "silo", "native"].map(|via| Prefix::new(&by(via)).body(b"{\"action\":\"a\"}"));
+        let bodies =
+            ["native", "native", "silo", "native"].map(|via| Prefix::new(&by(via)).body(b"{\"action\":\"a\"}"));
         let mut decoder = Decoder::default();
         for body in bodies.into_iter().chain([vec![1, 0, 2, b'{', b'}'], vec![1, 0]]) {
             let (run, alone) = (decoder.event(record(Kind::Event, body.clone())), event(record(Kind::Event, body)));
-            assert_eq!((run.recorded_by(), run.state(), run.json()), (alone.recorded_by(), alone.state(), alone.json()));
+            assert_eq!(
+                (run.recorded_by(), run.state(), run.json()),
+                (alone.recorded_by(), alone.state(), alone.json())
+            );
         }
     }
 

@@ -106,8 +106,8 @@ impl Service {
         let missing = || Error::not_found(format!("no event has the number {number}"));
         let index = number.checked_sub(1).filter(|index| *index < head.size).ok_or_else(missing)?;
         let record = self.logs().read(&log, index..index + 1, usize::MAX)?.pop().ok_or_else(missing)?;
-        let entry =
-            encoding::entry_bytes(&record).ok_or_else(|| Error::corrupt("the event cannot be proven", "its stored bytes make no entry"))?;
+        let entry = encoding::entry_bytes(&record)
+            .ok_or_else(|| Error::corrupt("the event cannot be proven", "its stored bytes make no entry"))?;
         Ok(SealedProof {
             index,
             leaf_hash: tlog::leaf_hash(&entry),

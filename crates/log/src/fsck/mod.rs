@@ -48,8 +48,6 @@ pub struct Request {
     pub since: Vec<String>,
     /// Verify this log only. Damage to files that it shares with others is still reported.
     pub only: Option<LogId>,
-    /// Use at most this many cores; 0: all of them.
-    pub threads_max: usize,
 }
 
 /// How far a verification is.
@@ -199,7 +197,20 @@ pub fn verify_folder(
     request: &Request,
     progress: &dyn Fn(Progress),
 ) -> Report {
+    verify_folder_on(0, store, signer, request, progress)
+}
+
+/// As [`verify_folder`], on at most this many cores (0: all of them), beside something more urgent. What `progress` takes
+/// its time over is not read meanwhile.
+pub fn verify_folder_on(
+    cores_max: usize,
+    store: &Arc<dyn Store>,
+    signer: Option<&Arc<dyn Store>>,
+    request: &Request,
+    progress: &dyn Fn(Progress),
+) -> Report {
     let mut verification = Verification::new(store, request);
+    verification.cores_max = cores_max;
     match read_format(&**store) {
         Ok(host) => verification.audit_host = host,
         Err(Error::Corrupt(what)) => return verification.given_up_tainted("FORMAT", &what),
@@ -256,6 +267,8 @@ struct Verification<'a> {
     entries_expected: u64,
     /// What is below these indexes was pruned.
     minimums: HashMap<LogId, u64>,
+    /// Cores to use at most; 0: all.
+    cores_max: usize,
 }
 
 impl<'a> Verification<'a> {
@@ -269,7 +282,8 @@ impl<'a> Verification<'a> {
             bytes_expected: 0,
         };
         let (logs, minimums) = (BTreeMap::new(), HashMap::new());
-        Verification { store, request, audit_host: String::new(), logs, report, entries_expected: 0, minimums }
+        let audit_host = String::new();
+        Verification { store, request, audit_host, logs, report, entries_expected: 0, minimums, cores_max: 0 }
     }
 
     fn given_up(mut self, what: String) -> Report {
@@ -478,11 +492,10 @@ impl<'a> Verification<'a> {
     /// Reads files on all cores, and takes what they hold in order.
     fn read_files(&mut self, jobs: Vec<Job>, progress: &dyn Fn(Progress)) {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let workers = if self.request.threads_max == 0 { cores } else { self.request.threads_max.min(cores) };
+        let workers = if self.cores_max == 0 { cores } else { self.cores_max.min(cores) };
         // Without a pool of its own a worker uses that of the process, which has a thread for each core.
-        let pool = (workers < cores)
-            .then(|| rayon::ThreadPoolBuilder::new().num_threads(workers).build().ok())
-            .flatten();
+        let pool =
+            (workers < cores).then(|| rayon::ThreadPoolBuilder::new().num_threads(workers).build().ok()).flatten();
         let pool = pool.as_ref();
         let (store, minimums) = (self.store, self.minimums.clone());
         let bytes_read = AtomicU64::new(self.report.bytes_read);

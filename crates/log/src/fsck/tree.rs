@@ -239,13 +239,15 @@ impl LogTree {
     /// Compares what is pruned, and what comes last, with what the log says about itself.
     fn judge_life(&mut self) {
         let minimum = self.minimum;
-        let ordered = self.log_notes.iter().any(|(_, note)| note.log == "pruned" && note.minimum_index >= Some(minimum));
+        let ordered =
+            self.log_notes.iter().any(|(_, note)| note.log == "pruned" && note.minimum_index >= Some(minimum));
         if minimum > 0 && !ordered {
             let detail = format!("numbers 1 to {minimum} are pruned, and no note of the log says so");
             self.diverge(Some(1), Reason::RecordMissing, detail);
         }
         let last = self.size().saturating_sub(1);
-        let closed = self.log_notes.iter().find(|(index, note)| note.closes() && *index < last).map(|(index, _)| *index);
+        let closed =
+            self.log_notes.iter().find(|(index, note)| note.closes() && *index < last).map(|(index, _)| *index);
         if let Some(index) = closed {
             self.diverge(Some(index + 2), Reason::OrderChanged, "it follows the entry that closes the log".into());
         }
@@ -548,9 +550,11 @@ impl LogTree {
         let keys = self.accepted_keys();
         let mut head: Option<(u64, Hash, Arc<str>)> = None;
         let mut heads_checked = 0;
-        let reached = std::mem::take(&mut self.compared).into_iter().map(|(size, head, agrees)| (size, head, Some(agrees)));
+        let reached =
+            std::mem::take(&mut self.compared).into_iter().map(|(size, head, agrees)| (size, head, Some(agrees)));
         let expected = std::mem::take(&mut self.expected);
-        let beyond = expected.range(end + 1..).flat_map(|(size, heads)| heads.iter().map(|head| (*size, head.clone(), None)));
+        let beyond =
+            expected.range(end + 1..).flat_map(|(size, heads)| heads.iter().map(|head| (*size, head.clone(), None)));
         for (size, expected, agrees) in reached.chain(beyond).collect::<Vec<_>>() {
             if let Err(why) = expected.check(&self.origin, &keys) {
                 match expected.source {
