@@ -50,9 +50,15 @@ pub enum Command {
     /// Tokens: list, create, revoke.
     #[command(subcommand)]
     Token(Token),
-    /// Encryption keys of an organisation: list, add, activate, retire.
+    /// Keys: encryption keys of an organisation (list, add, activate, retire), and the key that signs its log (show, rotate).
     #[command(subcommand)]
     Key(Key),
+    /// An organisation's log: status, prune, hold, close, open a new one, adopt, acknowledge.
+    #[command(subcommand)]
+    Log(Log),
+    /// Single events: erase them by legal order.
+    #[command(subcommand)]
+    Event(Event),
     /// Turn extracted ENC records into clear ones, with a private key or passphrase file. Needs no server.
     Decrypt(Decrypt),
     /// Send log files: sshd, syslog-auth, cloudtrail, k8s-audit, silo-json or our own JSON lines.
@@ -367,6 +373,23 @@ pub enum Key {
         #[arg(long)]
         activate: bool,
     },
+    /// Show the keys that sign the organisation's log, with the sizes they sign.
+    Show {
+        #[command(flatten)]
+        of: OfLog,
+    },
+    /// Replace the key that signs the organisation's log. Both sign for 90 days; with the reason `compromised` the old one
+    /// ends at once.
+    Rotate {
+        #[command(flatten)]
+        of: OfLog,
+        /// Why; stays in the log.
+        #[arg(long)]
+        reason: String,
+        /// With `compromised`: checkpoints up to this size are still to be believed under the old key; default: the size now.
+        #[arg(long)]
+        believed_size: Option<u64>,
+    },
     /// Encrypt everything of the organisation to this key from now on.
     Activate {
         #[command(flatten)]
@@ -389,6 +412,100 @@ pub enum Key {
         /// Needed for the active key: from then on events are kept in clear.
         #[arg(long)]
         then_clear: bool,
+    },
+}
+
+/// Which organisation's log, on which server.
+#[derive(Debug, Clone, Args)]
+pub struct OfLog {
+    #[command(flatten)]
+    pub remote: Remote,
+    /// Organisation, id or path; default: the caller's own.
+    #[arg(long)]
+    pub org: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Log {
+    /// Show how the log is: takes entries or not and why, size, minimum, last whole verification.
+    Status {
+        #[command(flatten)]
+        of: OfLog,
+    },
+    /// Forget the oldest events for good (in steps of 256). Archived checkpoints stay provable.
+    Prune {
+        #[command(flatten)]
+        of: OfLog,
+        /// Forget events below this number.
+        #[arg(long, required_unless_present = "before", conflicts_with = "before")]
+        below: Option<u64>,
+        /// Forget events received before this time (RFC 3339).
+        #[arg(long)]
+        before: Option<String>,
+        /// Why; stays in the log.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Hold events: from a number on nothing is pruned. Without --from the hold is lifted.
+    Hold {
+        #[command(flatten)]
+        of: OfLog,
+        /// The first number that is held.
+        #[arg(long)]
+        from: Option<u64>,
+        /// Why; stays in the log.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Close the log for ever and print its last checkpoint. What is handed in afterwards is refused.
+    Close {
+        #[command(flatten)]
+        of: OfLog,
+        /// Why; stays in the log.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Open a new log in the place of one that was closed or lost records. Its first entry names the old one.
+    Open {
+        #[command(flatten)]
+        of: OfLog,
+        /// Why the old log is not continued; stays in the new one.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Take a log up again whose signer's store was lost, by a checkpoint that somebody outside remembers.
+    Adopt {
+        #[command(flatten)]
+        of: OfLog,
+        /// File with the remembered checkpoint, as `verify log --remember` keeps it; `-` is standard input.
+        #[arg(value_hint = ValueHint::FilePath)]
+        checkpoint: PathBuf,
+    },
+    /// Acknowledge what is wrong with the log as a whole (see `log status`), so that answers are judged record by record.
+    Acknowledge {
+        #[command(flatten)]
+        of: OfLog,
+        /// What you know and why you go on; stays in the log.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Event {
+    /// Erase the content of events for good. Number, time, id and length stay, and every earlier proof holds.
+    Erase {
+        #[command(flatten)]
+        of: OfLog,
+        /// Numbers of the events; ranges as in 17-23.
+        #[arg(required = true)]
+        numbers: Vec<String>,
+        /// The legal ground; stays in the log.
+        #[arg(long)]
+        ground: String,
+        /// Who ordered it: an authority, or the person concerned; stays in the log.
+        #[arg(long)]
+        ordered_by: String,
     },
 }
 

@@ -61,6 +61,7 @@ struct File {
     block_cache_mib: Option<u64>,
     index_memory_mib: Option<u64>,
     lockout: Option<LockoutFile>,
+    verification: Option<VerificationFile>,
     octopai: Option<OctopaiFile>,
 }
 
@@ -70,6 +71,13 @@ struct LockoutFile {
     failures: Option<u32>,
     window_minutes: Option<u32>,
     lock_minutes: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VerificationFile {
+    every_hours: Option<u32>,
+    mib_per_second: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -100,6 +108,10 @@ pub struct Settings {
     pub lockout_failures: Setting<u32>,
     pub lockout_window_minutes: Setting<u32>,
     pub lockout_lock_minutes: Setting<u32>,
+    /// Hours from one verification of all logs as a whole to the next; 0: never.
+    pub verify_every_hours: Setting<u32>,
+    /// How much of the disk's speed it may take.
+    pub verify_mib_per_second: Setting<u64>,
     pub octopai_issuer: Setting<String>,
     pub octopai_audience: Setting<String>,
 }
@@ -127,6 +139,7 @@ impl Settings {
         let layers = Layers { file, sources };
         let lockout = from_file.lockout.unwrap_or_default();
         let octopai = from_file.octopai.unwrap_or_default();
+        let verification = from_file.verification.unwrap_or_default();
 
         let data = layers.pick("data", Some("COUNTERFOIL_DATA"), serve.data.clone(), from_file.data);
         let Some(data) = data else {
@@ -160,6 +173,8 @@ impl Settings {
             lockout_failures: layers.or_default("", None, lockout.failures, 5),
             lockout_window_minutes: layers.or_default("", None, lockout.window_minutes, 15),
             lockout_lock_minutes: layers.or_default("", None, lockout.lock_minutes, 15),
+            verify_every_hours: layers.or_default("", None, verification.every_hours, 24),
+            verify_mib_per_second: layers.or_default("", None, verification.mib_per_second, 64),
             octopai_issuer: layers.or_default("", None, octopai.issuer, "Counterfoil".to_owned()),
             octopai_audience: layers.or_default("", None, octopai.audience, "Counterfoil".to_owned()),
         };
@@ -204,6 +219,8 @@ impl Settings {
             row("lockout.failures", &self.lockout_failures, ToString::to_string),
             row("lockout.window_minutes", &self.lockout_window_minutes, ToString::to_string),
             row("lockout.lock_minutes", &self.lockout_lock_minutes, ToString::to_string),
+            row("verification.every_hours", &self.verify_every_hours, ToString::to_string),
+            row("verification.mib_per_second", &self.verify_mib_per_second, ToString::to_string),
             row("octopai.issuer", &self.octopai_issuer, |v| format!("{v:?}")),
             row("octopai.audience", &self.octopai_audience, |v| format!("{v:?}")),
         ]

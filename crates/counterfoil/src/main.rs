@@ -69,6 +69,8 @@ fn run(cli: &Cli, matches: &clap::ArgMatches) -> anyhow::Result<ExitCode> {
         Command::User(command) => cmd::admin::user(command).map(done),
         Command::Token(command) => cmd::admin::token(command).map(done),
         Command::Key(command) => cmd::key::key(command).map(done),
+        Command::Log(command) => cmd::log::log(command).map(done),
+        Command::Event(command) => cmd::log::event(command).map(done),
         Command::Decrypt(args) => cmd::decrypt::run(args),
         Command::Import(args) => cmd::import::run(args),
         Command::Query(args) => cmd::events::query(args),

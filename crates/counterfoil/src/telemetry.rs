@@ -65,6 +65,8 @@ const GAUGES: &[(&str, &str)] = &[
     ("commit_files", "Commit files not yet sealed into segments"),
     ("segments", "Sealed segments"),
     ("store_stopped", "1 when the store has stopped taking writes"),
+    ("disk_full", "1 when the last write found the disk full"),
+    ("logs_unverified", "Logs whose last whole verification was not good; above 0 needs a person"),
     ("organisations", "Organisations"),
     ("accounts", "Accounts"),
     ("index_documents", "Documents in the search index"),

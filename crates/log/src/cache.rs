@@ -52,6 +52,18 @@ impl<K: Hash + Eq + Copy, V: ?Sized> Cache<K, V> {
         }
     }
 
+    /// Drops every value whose key is meant.
+    pub(crate) fn remove_if(&self, is_meant: impl Fn(&K) -> bool) {
+        let mut held = self.held.lock();
+        let mut weight = 0;
+        held.entries.retain(|key, entry| {
+            let meant = is_meant(key);
+            weight += if meant { entry.weight } else { 0 };
+            !meant
+        });
+        held.weight -= weight;
+    }
+
     /// The value of this key, made if it is not there. Two callers may make the same one at once.
     pub(crate) fn get_or_make<E>(
         &self,
@@ -98,6 +110,8 @@ mod tests {
         assert!(cache.get(&1).is_none());
         assert!(cache.held.lock().weight <= 10);
         cache.put(10, Arc::new(10), 1);
+        cache.remove_if(|key| *key == 10);
+        assert!(cache.get(&10).is_none());
         let held = cache.held.lock();
         assert_eq!(held.weight, held.entries.len());
     }

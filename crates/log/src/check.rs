@@ -10,6 +10,7 @@ use tlog::{Frontier, Hash};
 
 use crate::frame::HEADER_BYTES;
 use crate::group::{self, Fields, Plain};
+use crate::model::BodyState;
 
 /// Smaller groups are checked faster than another thread is woken.
 const OWN_THREAD_BYTES_MIN: usize = 16 << 10;
@@ -94,6 +95,7 @@ pub(crate) fn agrees(job: &CheckJob) -> bool {
                 id: record.id,
                 salt: &record.salt,
                 body: record.body(payload),
+                state: BodyState::Present,
             })
             .collect();
         let leaves = group::leaves_of(&fields, &Plain);

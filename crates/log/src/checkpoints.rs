@@ -1,7 +1,7 @@
 //! Signed checkpoints on disk: the newest of each log, the last of each past day, and each log's verifier key.
 //!
 //! ```text
-//! record    1 kind: 1 checkpoint, 2 verifier key · 16 log id · 8 size · 2 length of the text · text
+//! record    1 kind: 1 checkpoint, 2 verifier key, 3 the log is closed · 16 log id · 8 size · 2 length of the text · text
 //! ```
 //!
 //! A checkpoint's text is the signed note; a key's is the vkey, its size that from which on it signs. The file `newest`
@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::frame::u64_at;
 use crate::id::LogId;
 use crate::journal::{Failure, Journal, JournalKind};
+use crate::keys::LogKeys;
 use crate::store::Store;
 
 /// Newest checkpoints and keys.
@@ -36,9 +37,21 @@ pub(crate) const ARCHIVE_JOURNAL: JournalKind = JournalKind {
 
 const KIND_CHECKPOINT: u8 = 1;
 const KIND_KEY: u8 = 2;
+const KIND_CLOSED: u8 = 3;
 const RECORD_HEADER_BYTES: usize = 1 + 16 + 8 + 2;
 
 const DAY_US: u64 = 24 * 60 * 60 * 1_000_000;
+
+/// What a record of a checkpoint file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RecordKind {
+    /// A signed checkpoint of this size.
+    Checkpoint,
+    /// A verifier key that signs from this size on.
+    Key,
+    /// The log was closed by order at this size.
+    Closed,
+}
 
 /// One record of a checkpoint file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +59,7 @@ pub(crate) struct Stored {
     pub log: LogId,
     pub size: u64,
     pub text: Arc<str>,
-    pub is_key: bool,
+    pub kind: RecordKind,
 }
 
 /// Reads the records of a payload with the offset of each text; none if it is malformed.
@@ -58,13 +71,14 @@ pub(crate) fn decode_records(count: u32, payload: &[u8]) -> Option<Vec<(usize, S
         let text_at = at + RECORD_HEADER_BYTES;
         let end = text_at + usize::from(u16::from_be_bytes([header[25], header[26]]));
         let text = std::str::from_utf8(payload.get(text_at..end)?).ok()?;
-        let is_key = match header[0] {
-            KIND_CHECKPOINT => false,
-            KIND_KEY => true,
+        let kind = match header[0] {
+            KIND_CHECKPOINT => RecordKind::Checkpoint,
+            KIND_KEY => RecordKind::Key,
+            KIND_CLOSED => RecordKind::Closed,
             _ => return None,
         };
         let log = LogId(header[1..17].try_into().expect("sixteen bytes"));
-        records.push((text_at, Stored { log, size: u64_at(header, 17), text: text.into(), is_key }));
+        records.push((text_at, Stored { log, size: u64_at(header, 17), text: text.into(), kind }));
         at = end;
     }
     (at == payload.len()).then_some(records)
@@ -74,10 +88,14 @@ fn encode_records<'a>(records: impl IntoIterator<Item = &'a Stored>) -> (u32, Ve
     let mut payload = Vec::new();
     let mut count = 0;
     for record in records {
-        payload.push(if record.is_key { KIND_KEY } else { KIND_CHECKPOINT });
+        payload.push(match record.kind {
+            RecordKind::Checkpoint => KIND_CHECKPOINT,
+            RecordKind::Key => KIND_KEY,
+            RecordKind::Closed => KIND_CLOSED,
+        });
         payload.extend(record.log.0);
         payload.extend(record.size.to_be_bytes());
-        let length = u16::try_from(record.text.len()).expect("notes of one signature and vkeys are short");
+        let length = u16::try_from(record.text.len()).expect("notes of a few signatures and vkeys are short");
         payload.extend(length.to_be_bytes());
         payload.extend(record.text.as_bytes());
         count += 1;
@@ -90,7 +108,10 @@ pub(crate) struct Checkpoints {
     newest_journal: Journal,
     archive_journal: Journal,
     newest: HashMap<LogId, Newest>,
-    keys: HashMap<LogId, Arc<str>>,
+    /// Verifier keys with the size from which on each signs, oldest first.
+    keys: HashMap<LogId, Vec<StoredKey>>,
+    /// Logs that were closed by order, and their last size.
+    closed: HashMap<LogId, u64>,
     /// Where in the archive the text of a log's checkpoint of a size is, and how long it is.
     archived: BTreeMap<(LogId, u64), (u64, u16)>,
 }
@@ -110,8 +131,27 @@ pub(crate) struct NewCheckpoint {
     pub text: Arc<str>,
     /// Time of receipt of the last entry covered.
     pub last_us: u64,
-    /// The log's verifier key, stored with its first checkpoint.
+    /// The log's keys; those that are not stored yet are stored with it.
+    pub keys: Arc<LogKeys>,
+    /// It introduces a key, and is kept for whoever knows only the key before; or it is the last of its log.
+    pub kept: bool,
+    /// The log was closed by its last entry.
+    pub closes: bool,
+}
+
+/// A verifier key, and the size from which on it signs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredKey {
+    pub first_size: u64,
     pub vkey: Arc<str>,
+}
+
+/// Adds a key that was read, unless it is known.
+pub(crate) fn add_key(keys: &mut Vec<StoredKey>, first_size: u64, vkey: Arc<str>) {
+    if keys.iter().all(|known| known.vkey != vkey) {
+        keys.push(StoredKey { first_size, vkey });
+        keys.sort_by_key(|key| key.first_size);
+    }
 }
 
 impl Checkpoints {
@@ -124,16 +164,21 @@ impl Checkpoints {
     /// Reads both files.
     pub(crate) fn open(store: &Arc<dyn Store>) -> Result<Checkpoints> {
         let mut newest: HashMap<LogId, Newest> = HashMap::new();
-        let mut keys = HashMap::new();
+        let mut keys: HashMap<LogId, Vec<StoredKey>> = HashMap::new();
+        let mut closed = HashMap::new();
         let mut malformed = None;
         let newest_journal = Journal::open(store, NEWEST_JOURNAL, |frame, payload| {
             match decode_records(frame.header.count, &payload) {
                 Some(records) => {
                     for (_, record) in records {
-                        if record.is_key {
-                            keys.insert(record.log, record.text);
-                        } else {
-                            newest.insert(record.log, Newest { size: record.size, text: record.text, day: None });
+                        match record.kind {
+                            RecordKind::Key => {
+                                add_key(keys.entry(record.log).or_default(), record.size, record.text);
+                            }
+                            RecordKind::Closed => drop(closed.insert(record.log, record.size)),
+                            RecordKind::Checkpoint => {
+                                newest.insert(record.log, Newest { size: record.size, text: record.text, day: None });
+                            }
                         }
                     }
                 }
@@ -153,12 +198,36 @@ impl Checkpoints {
         if let Some(path) = malformed {
             return Err(Error::corrupt(format!("{path} holds a record of another shape")));
         }
-        Ok(Checkpoints { newest_journal, archive_journal, newest, keys, archived })
+        Ok(Checkpoints { newest_journal, archive_journal, newest, keys, closed, archived })
     }
 
     /// Every log that has a checkpoint.
     pub(crate) fn logs(&self) -> impl Iterator<Item = &LogId> {
         self.newest.keys()
+    }
+
+    /// Whether the log was closed by order.
+    pub(crate) fn is_closed(&self, log: &LogId) -> bool {
+        self.closed.contains_key(log)
+    }
+
+    /// The log's keys as they are stored, oldest first.
+    pub(crate) fn keys(&self, log: &LogId) -> &[StoredKey] {
+        self.keys.get(log).map_or(&[], Vec::as_slice)
+    }
+
+    /// Sizes of all kept checkpoints of a log, ascending.
+    pub(crate) fn sizes(&self, log: &LogId) -> Vec<u64> {
+        let archived = self.archived.range((*log, 0)..=(*log, u64::MAX)).map(|((_, size), _)| *size);
+        let mut sizes: Vec<u64> = archived.chain(self.newest.get(log).map(|newest| newest.size)).collect();
+        sizes.dedup();
+        sizes
+    }
+
+    /// Size of the first kept checkpoint that is larger than this.
+    pub(crate) fn first_beyond(&self, log: &LogId, size: u64) -> Option<u64> {
+        let archived = self.archived.range((*log, size + 1)..=(*log, u64::MAX)).next().map(|((_, size), _)| *size);
+        archived.or_else(|| self.newest.get(log).map(|newest| newest.size).filter(|newest| *newest > size))
     }
 
     /// Size and text of the newest checkpoint.
@@ -188,14 +257,33 @@ impl Checkpoints {
         self.archive(checkpoints)?;
         let mut records = Vec::with_capacity(checkpoints.len());
         for new in checkpoints {
-            if !self.keys.contains_key(&new.log) {
-                records.push(Stored { log: new.log, size: new.size, text: Arc::clone(&new.vkey), is_key: true });
+            let known = self.keys.get(&new.log).map_or(0, Vec::len);
+            // Keys only ever come after those there are. The first one counts from the first head on.
+            records.extend(new.keys.all().iter().skip(known).map(|key| Stored {
+                log: new.log,
+                size: key.first_size.max(1),
+                text: Arc::clone(&key.vkey),
+                kind: RecordKind::Key,
+            }));
+            records.push(Stored {
+                log: new.log,
+                size: new.size,
+                text: Arc::clone(&new.text),
+                kind: RecordKind::Checkpoint,
+            });
+            if new.closes {
+                records.push(Stored { log: new.log, size: new.size, text: "".into(), kind: RecordKind::Closed });
             }
-            records.push(Stored { log: new.log, size: new.size, text: Arc::clone(&new.text), is_key: false });
         }
         let (count, payload) = encode_records(&records);
         self.newest_journal.append(count, &payload)?;
-        self.keys.extend(records.iter().filter(|record| record.is_key).map(|key| (key.log, Arc::clone(&key.text))));
+        for record in records {
+            match record.kind {
+                RecordKind::Key => add_key(self.keys.entry(record.log).or_default(), record.size, record.text),
+                RecordKind::Closed => drop(self.closed.insert(record.log, record.size)),
+                RecordKind::Checkpoint => {}
+            }
+        }
         for new in checkpoints {
             let newest = Newest { size: new.size, text: Arc::clone(&new.text), day: Some(new.last_us / DAY_US) };
             self.newest.insert(new.log, newest);
@@ -216,10 +304,23 @@ impl Checkpoints {
     fn archive(&mut self, checkpoints: &[NewCheckpoint]) -> Result<(), Failure> {
         let mut ended = Vec::new();
         for new in checkpoints {
+            if new.kept && !self.archived.contains_key(&(new.log, new.size)) {
+                ended.push(Stored {
+                    log: new.log,
+                    size: new.size,
+                    text: Arc::clone(&new.text),
+                    kind: RecordKind::Checkpoint,
+                });
+            }
             if let Some(old) = self.newest.get(&new.log) {
                 let day_ended = old.day.is_some_and(|day| day < new.last_us / DAY_US) && old.size < new.size;
                 if day_ended && !self.archived.contains_key(&(new.log, old.size)) {
-                    ended.push(Stored { log: new.log, size: old.size, text: Arc::clone(&old.text), is_key: false });
+                    ended.push(Stored {
+                        log: new.log,
+                        size: old.size,
+                        text: Arc::clone(&old.text),
+                        kind: RecordKind::Checkpoint,
+                    });
                 }
             }
         }
@@ -241,10 +342,24 @@ impl Checkpoints {
         logs.sort_by_key(|(log, _)| **log);
         let mut records = Vec::new();
         for (log, newest) in logs {
-            if let Some(vkey) = self.keys.get(log) {
-                records.push(Stored { log: *log, size: 1, text: Arc::clone(vkey), is_key: true });
-            }
-            records.push(Stored { log: *log, size: newest.size, text: Arc::clone(&newest.text), is_key: false });
+            records.extend(self.keys.get(log).into_iter().flatten().map(|key| Stored {
+                log: *log,
+                size: key.first_size,
+                text: Arc::clone(&key.vkey),
+                kind: RecordKind::Key,
+            }));
+            records.push(Stored {
+                log: *log,
+                size: newest.size,
+                text: Arc::clone(&newest.text),
+                kind: RecordKind::Checkpoint,
+            });
+            records.extend(self.closed.get(log).map(|size| Stored {
+                log: *log,
+                size: *size,
+                text: "".into(),
+                kind: RecordKind::Closed,
+            }));
         }
         let (count, payload) = encode_records(&records);
         self.newest_journal.rewrite(&[(count, payload)])
@@ -265,7 +380,8 @@ mod tests {
 
     fn new_checkpoint(size: u64, day: u64) -> NewCheckpoint {
         let text = format!("checkpoint of size {size}").into();
-        NewCheckpoint { log: LOG, size, text, last_us: day * DAY_US + 5, vkey: "the+key".into() }
+        let keys = Arc::new(LogKeys::first(1, "the+key".into()));
+        NewCheckpoint { log: LOG, size, text, last_us: day * DAY_US + 5, keys, kept: false, closes: false }
     }
 
     #[test]
@@ -284,7 +400,7 @@ mod tests {
             assert_eq!(kept(2).as_deref(), Some("checkpoint of size 2"));
             assert_eq!(kept(3).as_deref(), Some("checkpoint of size 3"));
             assert_eq!(kept(4).as_deref(), Some("checkpoint of size 4"));
-            assert_eq!(checkpoints.keys[&LOG].as_ref(), "the+key");
+            assert_eq!(checkpoints.keys(&LOG), [StoredKey { first_size: 1, vkey: "the+key".into() }]);
         }
     }
 

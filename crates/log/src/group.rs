@@ -15,6 +15,7 @@ use tlog::entry::{Entry, Kind, Payload};
 
 use crate::frame::{u32_at, u64_at};
 use crate::id::LogId;
+use crate::model::BodyState;
 
 /// Marks a group in a commit file.
 pub(crate) const GROUP_MAGIC: [u8; 4] = *b"cfGR";
@@ -215,7 +216,35 @@ pub(crate) struct Fields<'a> {
     pub received_at_us: u64,
     pub id: [u8; 16],
     pub salt: &'a [u8; 16],
+    /// The body, or the commitment of an erased one.
     pub body: &'a [u8],
+    pub state: BodyState,
+}
+
+impl<'a> Fields<'a> {
+    /// Length of the body, there or erased.
+    pub(crate) fn body_bytes(&self) -> usize {
+        match self.state {
+            BodyState::Present => self.body.len(),
+            BodyState::Erased { body_bytes, .. } => body_bytes as usize,
+        }
+    }
+
+    /// Whether the commitment must be computed from salt and body.
+    fn is_to_commit(&self) -> bool {
+        self.state == BodyState::Present && self.kind.is_committed(self.body.len())
+    }
+
+    /// What stands in the entry of a record whose body is inline or erased.
+    fn payload(&self) -> Payload<'a> {
+        match self.state {
+            BodyState::Present => Payload::Inline(self.body),
+            // A commitment of another length is none; zeros are none that any body has.
+            BodyState::Erased { .. } => {
+                Payload::Committed { commitment: Hash(self.body.try_into().unwrap_or([0; 32])) }
+            }
+        }
+    }
 }
 
 /// A SHA-256 implementation behind the three hashes of `specs/proofs.md` §2.
@@ -254,16 +283,16 @@ impl Hashing for Plain {
 
 /// The leaf hashes of these records, all hashed in two batches.
 pub(crate) fn leaves_of(records: &[Fields<'_>], hashing: &dyn Hashing) -> Vec<Hash> {
-    let committed = |record: &&Fields<'_>| record.kind.is_committed(record.body.len());
-    let to_commit: Vec<(&[u8; 16], &[u8])> = records.iter().filter(committed).map(|r| (r.salt, r.body)).collect();
+    let to_commit: Vec<(&[u8; 16], &[u8])> =
+        records.iter().filter(|record| record.is_to_commit()).map(|r| (r.salt, r.body)).collect();
     let mut commitments = hashing.commitments(&to_commit).into_iter();
     let mut bytes = Vec::with_capacity(records.len() * tlog::entry::COMMITTED_ENTRY_BYTES);
     let mut ends = Vec::with_capacity(records.len());
     for record in records {
-        let payload = if committed(&record) {
+        let payload = if record.is_to_commit() {
             Payload::Committed { commitment: commitments.next().expect("one for each committed record") }
         } else {
-            Payload::Inline(record.body)
+            record.payload()
         };
         entry_of(record, payload).encode_into(&mut bytes);
         ends.push(bytes.len());
@@ -273,11 +302,21 @@ pub(crate) fn leaves_of(records: &[Fields<'_>], hashing: &dyn Hashing) -> Vec<Ha
     hashing.leaf_hashes(&entries)
 }
 
+/// The encoded entry of a record.
+pub(crate) fn encode_entry(record: &Fields<'_>) -> Vec<u8> {
+    let payload = if record.is_to_commit() {
+        Payload::Committed { commitment: tlog::commitment(record.salt, record.body) }
+    } else {
+        record.payload()
+    };
+    entry_of(record, payload).encode()
+}
+
 /// The entry of a record with this payload.
-pub(crate) fn entry_of<'a>(record: &Fields<'_>, payload: Payload<'a>) -> Entry<'a> {
+fn entry_of<'a>(record: &Fields<'_>, payload: Payload<'a>) -> Entry<'a> {
     Entry {
         kind: record.kind,
-        body_bytes: record.body.len() as u32,
+        body_bytes: record.body_bytes() as u32,
         index: record.index,
         number: record.index + 1,
         received_at_us: record.received_at_us,
@@ -361,6 +400,7 @@ mod tests {
                 id: ids[i],
                 salt: records[i].1,
                 body: records[i].2,
+                state: BodyState::Present,
             })
             .collect();
         for hashing in [&Batch as &dyn Hashing, &Plain] {

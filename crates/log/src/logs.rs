@@ -8,23 +8,23 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Sender, unbounded};
 use parking_lot::Mutex;
 use tlog::Hash;
-use tlog::entry::{INLINE_BODY_BYTES_MAX, Kind, Payload};
+use tlog::entry::{INLINE_BODY_BYTES_MAX, Kind};
 use tlog::proof::{verify_consistency, verify_inclusion};
 use tlog::tile::{self, TileId};
 use tokio::sync::oneshot;
 
 use crate::clock::{Clock, Entropy};
 use crate::error::{Error, Result};
-use crate::group::{Batch, Fields, Hashing, entry_of};
+use crate::group::{self, Batch, Fields, Hashing};
 use crate::id::LogId;
 use crate::ids::Ids;
+use crate::keys::Keys;
 use crate::model::{Appended, Head, LogState, NewEntry, Record, RecordState, Stats};
+use crate::notes::{LogNote, Predecessor};
 use crate::options::{InstanceSeed, Options};
 use crate::recovery::{self, Setup};
 use crate::seal::{self, SealJob};
-use crate::sequencer::{
-    self, Answer, ENTRY_OVERHEAD_BYTES, Message, OPENED_NOTE, Placed, Sequencer, Start, Submission,
-};
+use crate::sequencer::{self, Answer, ENTRY_OVERHEAD_BYTES, Message, Placed, Sequencer, Start, Submission};
 use crate::shared::Shared;
 use crate::signer::origin;
 use crate::signing;
@@ -40,15 +40,18 @@ const ENTRIES_BYTES_MAX: usize = 64 << 20;
 /// When the last clone goes without [`Logs::shutdown`], what was submitted is still finished, in the background.
 #[derive(Clone)]
 pub struct Logs {
-    shared: Arc<Shared>,
-    ids: Arc<Ids>,
-    threads: Arc<Threads>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) ids: Arc<Ids>,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) threads: Arc<Threads>,
 }
 
 /// The threads behind the handle.
-struct Threads {
-    messages: Sender<Message>,
-    seal: Sender<SealJob>,
+pub(crate) struct Threads {
+    pub(crate) messages: Sender<Message>,
+    pub(crate) seal: Sender<SealJob>,
+    /// Held by who writes a note about the log itself, from looking at how things are until the note is in.
+    pub(crate) noting: Mutex<()>,
     running: Mutex<Option<Running>>,
 }
 
@@ -59,6 +62,18 @@ struct Running {
     sealer: JoinHandle<()>,
     /// Keep other processes out as long as threads may write.
     _locks: [Box<dyn Send + Sync>; 2],
+}
+
+/// What a batch is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Append,
+    /// It may use the reserve of a full disk.
+    Alarm,
+    /// It is the first of its log.
+    Open,
+    /// It is the last of its log.
+    Close,
 }
 
 impl Threads {
@@ -117,15 +132,41 @@ impl Logs {
         Logs::open_hashing_by(setup, Box::new(Batch))
     }
 
-    /// Starts a log: its entry 0 is the log note `{"log":"opened"}`. Waits like [`Logs::append_blocking`].
+    /// Starts a log: its entry 0 is the log note `{"log":"opened"}`, with `key_epoch` if that is not 1: the log signs with
+    /// the keys of the newest epoch. Waits like [`Logs::append_blocking`].
     ///
     /// # Errors
     /// `Conflict` if the log exists; else as [`Logs::append`].
     pub fn create(&self, id: LogId) -> Result<Appended> {
-        let note = NewEntry { kind: Kind::LogNote, id: [0; 16], body: OPENED_NOTE.to_vec() };
-        let answer = self.submit(id, vec![note], true, false)?.blocking_recv();
+        let note = NewEntry {
+            kind: Kind::LogNote,
+            id: [0; 16],
+            body: LogNote::opened(self.keys.newest_epoch(), None).encode(),
+        };
+        let answer = self.submit(id, vec![note], Purpose::Open)?.blocking_recv();
         let appended = self.appended(&id, answer)?;
         Ok(appended[0])
+    }
+
+    /// Starts a log that takes the place of another one: its entry 0 says which, what of it is missing, why and by whom
+    /// (`specs/proofs.md` §5.4). As [`Logs::create`].
+    pub fn create_after(&self, id: LogId, after: Predecessor) -> Result<Appended> {
+        let body = LogNote::opened(self.keys.newest_epoch(), Some(after)).encode();
+        let answer = self.submit(id, vec![NewEntry { kind: Kind::LogNote, id: [0; 16], body }], Purpose::Open)?;
+        Ok(self.appended(&id, answer.blocking_recv())?[0])
+    }
+
+    /// Closes a log for ever: its last entry is a log note that says why and by whom, and the checkpoint that covers it is
+    /// kept as the last one. Waits. From then on appends are refused as read-only (`closed`); reads and proofs go on.
+    ///
+    /// # Errors
+    /// `Invalid`: the reason or the person is empty or too long; else as [`Logs::append`].
+    pub fn close(&self, id: &LogId, reason: &str, by: &str) -> Result<Appended> {
+        let note = LogNote::closed(reason, by)?;
+        let _noting = self.threads.noting.lock();
+        let note = NewEntry { kind: Kind::LogNote, id: [0; 16], body: note.encode() };
+        let answer = self.submit(*id, vec![note], Purpose::Close)?.blocking_recv();
+        Ok(self.appended(id, answer)?[0])
     }
 
     /// Takes up a log whose signer's record is lost (`ReadOnlyReason::SignerMissing`): a person names a signed checkpoint
@@ -150,6 +191,16 @@ impl Logs {
         ids
     }
 
+    /// How many entries are stored; at most what was signed, unless entries were lost.
+    pub fn stored_size(&self, id: &LogId) -> Result<u64> {
+        Ok(self.shared.slot(id)?.pieces.read().end())
+    }
+
+    /// Size of the last head that the guarded signer remembered when the folder was opened; 0 if it knew none.
+    pub fn signed_size(&self, id: &LogId) -> Result<u64> {
+        Ok(self.shared.slot(id)?.signed_at_opening.load(Ordering::Relaxed))
+    }
+
     /// Whether the log takes entries.
     pub fn state(&self, id: &LogId) -> Result<LogState> {
         Ok(self.shared.slot(id)?.pieces.read().state.clone())
@@ -171,23 +222,24 @@ impl Logs {
     /// - `NotFound`, `Invalid`, `TooLarge`, `Full`, `ReadOnly`: nothing was appended.
     /// - `Unavailable`: it may or may not be in; retry with the same ids.
     pub async fn append(&self, log: LogId, entries: Vec<NewEntry>) -> Result<Vec<Appended>> {
-        let answer = self.submit(log, entries, false, false)?.await;
+        let answer = self.submit_events(log, entries, false)?.await;
         self.appended(&log, answer)
     }
 
     /// [`Logs::append`] for callers outside of an async runtime.
     pub fn append_blocking(&self, log: LogId, entries: Vec<NewEntry>) -> Result<Vec<Appended>> {
-        let answer = self.submit(log, entries, false, false)?.blocking_recv();
+        let answer = self.submit_events(log, entries, false)?.blocking_recv();
         self.appended(&log, answer)
     }
 
     /// [`Logs::append`] for recording that something is wrong: on a full disk it may use space kept for that.
     pub async fn append_alarm(&self, log: LogId, entries: Vec<NewEntry>) -> Result<Vec<Appended>> {
-        let answer = self.submit(log, entries, false, true)?.await;
+        let answer = self.submit_events(log, entries, true)?.await;
         self.appended(&log, answer)
     }
 
-    /// Reads records of a range of indexes in ascending order. Indexes at or above the head's size are left out. Stops
+    /// Reads records of a range of indexes in ascending order. Indexes at or above the head's size are left out, and those
+    /// below the minimum index, which were pruned. Stops
     /// early when the bodies read reach `bytes_max`, but returns at least one record if there is one.
     ///
     /// # Errors
@@ -195,13 +247,14 @@ impl Logs {
     pub fn read(&self, id: &LogId, range: Range<u64>, bytes_max: usize) -> Result<Vec<Record>> {
         let slot = self.shared.slot(id)?;
         let end = range.end.min(slot.pieces.read().end());
-        self.shared.reading.records(&slot, range.start..end, bytes_max)
+        let start = range.start.max(self.shared.reading.retention.minimum(id));
+        self.shared.reading.records(&slot, start..end, bytes_max)
     }
 
     /// Reads the records of these indexes, in the order given; each block is read once however many hits it holds.
     ///
     /// # Errors
-    /// `NotFound` if an index is not in the log; `Corrupt` names an index that cannot be read.
+    /// `NotFound` if an index is not in the log or was pruned; `Corrupt` names an index that cannot be read.
     pub fn read_many(&self, id: &LogId, indexes: &[u64]) -> Result<Vec<Record>> {
         let slot = self.shared.slot(id)?;
         let mut ascending: Vec<u64> = indexes.to_vec();
@@ -328,7 +381,7 @@ impl Logs {
         let counters = &self.shared.counters;
         let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let slots = self.shared.slots.read();
-        let read_only = slots.values().filter(|slot| slot.pieces.read().state != LogState::Open).count();
+        let read_only = slots.values().filter(|slot| !slot.pieces.read().state.is_sound()).count();
         Stats {
             logs: slots.len() as u64,
             logs_read_only: read_only as u64,
@@ -343,13 +396,14 @@ impl Logs {
             pool_bytes: counters.pool_bytes.load(Ordering::Relaxed) as u64,
             segments: get(&counters.segments),
             commit_files: self.shared.sealing.lock().files as u64 + 1,
+            disk_full: self.shared.disk_full.load(Ordering::Relaxed),
             stopped: self.shared.stopped.read().clone(),
         }
     }
 
-    /// The log's verifier key as text (signed-note form).
+    /// The verifier key that signs the log's heads now, as text (signed-note form).
     pub fn vkey(&self, id: &LogId) -> Result<String> {
-        Ok(self.shared.slot(id)?.vkey.to_string())
+        Ok(self.shared.slot(id)?.keys().current().vkey.to_string())
     }
 
     /// The log's origin: `<audit host>/l/<log id>`.
@@ -384,7 +438,7 @@ impl Logs {
         let (messages, taken) = unbounded();
         let sequencer = Sequencer::new(Start {
             shared: Arc::clone(&opened.shared),
-            keys: opened.keys,
+            keys: Arc::clone(&opened.keys),
             ids: Arc::clone(&opened.ids),
             logs: opened.logs,
             active: opened.active,
@@ -394,7 +448,30 @@ impl Logs {
         });
         let writer = sequencer::spawn(sequencer, taken)?;
         let running = Mutex::new(Some(Running { writer, signing, sealer, _locks: locks }));
-        Ok(Logs { shared: opened.shared, ids: opened.ids, threads: Arc::new(Threads { messages, seal, running }) })
+        let threads = Arc::new(Threads { messages, seal, noting: Mutex::new(()), running });
+        let logs = Logs { shared: opened.shared, ids: opened.ids, keys: opened.keys, threads };
+        logs.resume_erasures()?;
+        logs.resume_prunings()?;
+        Ok(logs)
+    }
+
+    /// Queues a batch that a caller composed. Notes that this crate acts on are written by their own verbs.
+    fn submit_events(
+        &self,
+        log: LogId,
+        entries: Vec<NewEntry>,
+        alarm: bool,
+    ) -> Result<oneshot::Receiver<Result<Answer>>> {
+        if entries.iter().any(|entry| matches!(entry.kind, Kind::KeyNote | Kind::ErasureNote)) {
+            return Err(Error::invalid("key notes and erasure notes are not appended but made by their verbs"));
+        }
+        self.submit(log, entries, if alarm { Purpose::Alarm } else { Purpose::Append })
+    }
+
+    /// Appends a note about the log itself and waits for it.
+    pub(crate) fn append_note(&self, log: &LogId, note: NewEntry) -> Result<Appended> {
+        let answer = self.submit(*log, vec![note], Purpose::Append)?.blocking_recv();
+        Ok(self.appended(log, answer)?[0])
     }
 
     /// Queues a batch for the writer.
@@ -402,10 +479,10 @@ impl Logs {
         &self,
         log: LogId,
         entries: Vec<NewEntry>,
-        opens: bool,
-        alarm: bool,
+        purpose: Purpose,
     ) -> Result<oneshot::Receiver<Result<Answer>>> {
         let bytes = self.check_limits(&entries)?;
+        let (opens, closes, alarm) = (purpose == Purpose::Open, purpose == Purpose::Close, purpose == Purpose::Alarm);
         if !opens {
             self.shared.slot(&log)?.check_open()?;
         }
@@ -418,7 +495,7 @@ impl Logs {
             return Err(Error::Full(format!("{waiting} bytes wait to be written; retry in a moment").into()));
         }
         let (answer, answered) = oneshot::channel();
-        let submission = Submission { log, entries, opens, alarm, bytes, answer };
+        let submission = Submission { log, entries, opens, closes, alarm, bytes, answer };
         if self.threads.messages.send(Message::Append(submission)).is_err() {
             pool.fetch_sub(bytes, Ordering::SeqCst);
             return Err(Error::unavailable("the log is shut down"));
@@ -507,20 +584,15 @@ fn check_within(slot: &LogSlot, size: u64) -> Result<()> {
 }
 
 fn encode_entry(record: &Record) -> Vec<u8> {
-    let fields = Fields {
+    group::encode_entry(&Fields {
         kind: record.kind,
         index: record.index,
         received_at_us: record.received_at_us,
         id: record.id,
         salt: &record.salt,
         body: &record.body,
-    };
-    let payload = if record.kind.is_committed(record.body.len()) {
-        Payload::Committed { commitment: tlog::commitment(&record.salt, &record.body) }
-    } else {
-        Payload::Inline(&record.body)
-    };
-    entry_of(&fields, payload).encode()
+        state: record.state,
+    })
 }
 
 #[cfg(test)]

@@ -19,6 +19,13 @@ pub struct NewEntry {
     pub body: Vec<u8>,
 }
 
+impl BodyState {
+    /// Whether the body is gone by order.
+    pub fn is_erased(self) -> bool {
+        matches!(self, BodyState::Erased { .. })
+    }
+}
+
 impl NewEntry {
     /// An event: kind 1, committed.
     pub fn event(id: [u8; 16], body: Vec<u8>) -> NewEntry {
@@ -56,9 +63,9 @@ pub struct Record {
     pub kind: Kind,
     /// The client's id; zeros if none.
     pub id: [u8; 16],
-    /// Salt of the commitment; zeros for inline kinds.
+    /// Salt of the commitment; zeros for inline kinds, and where the body was erased.
     pub salt: [u8; 16],
-    /// The body, exactly as appended.
+    /// The body, exactly as appended; of an erased one its commitment.
     pub body: Body,
     /// Whether the body is there.
     pub state: BodyState,
@@ -69,8 +76,13 @@ pub struct Record {
 pub enum BodyState {
     /// The body is there.
     Present,
-    /// The body and salt were erased by order; `body` holds the 32-byte commitment that remains. Format version 1 writes none.
-    Erased,
+    /// The body and salt were erased by order; the record's `body` holds the 32-byte commitment that remains.
+    Erased {
+        /// How long the body was.
+        body_bytes: u32,
+        /// Index of the erasure note that says on whose order.
+        note_index: u64,
+    },
 }
 
 /// A slice of a block that many records share; cloning it copies nothing. Holding one keeps its block in memory.
@@ -151,6 +163,13 @@ pub enum LogState {
     },
 }
 
+impl LogState {
+    /// Whether the log is what was signed: it takes entries, or was closed by order.
+    pub fn is_sound(&self) -> bool {
+        matches!(self, LogState::Open | LogState::ReadOnly { reason: ReadOnlyReason::Closed, .. })
+    }
+}
+
 /// Why a log does not take entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadOnlyReason {
@@ -162,6 +181,10 @@ pub enum ReadOnlyReason {
     SignerMissing,
     /// Stored bytes do not check; which ones is in the detail.
     Damaged,
+    /// No instance seed gives the key that the log is signed with.
+    KeyMissing,
+    /// It was closed by order; its last entry says so. Nothing is wrong with it.
+    Closed,
 }
 
 impl fmt::Display for ReadOnlyReason {
@@ -171,6 +194,8 @@ impl fmt::Display for ReadOnlyReason {
             ReadOnlyReason::Forked => "forked",
             ReadOnlyReason::SignerMissing => "signer_missing",
             ReadOnlyReason::Damaged => "damaged",
+            ReadOnlyReason::KeyMissing => "key_missing",
+            ReadOnlyReason::Closed => "closed",
         })
     }
 }
@@ -262,7 +287,7 @@ impl fmt::Display for Reason {
 pub struct Stats {
     /// Logs known.
     pub logs: u64,
-    /// Of these, read-only ones.
+    /// Of these, read-only ones that nobody closed.
     pub logs_read_only: u64,
     /// Entries appended and acknowledged.
     pub entries_appended: u64,
@@ -286,6 +311,8 @@ pub struct Stats {
     pub segments: u64,
     /// Commit files not yet sealed.
     pub commit_files: u64,
+    /// The last write found the disk full; the next that succeeds ends it.
+    pub disk_full: bool,
     /// Why the writer stopped for good, if it did.
     pub stopped: Option<Arc<str>>,
 }

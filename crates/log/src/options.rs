@@ -1,8 +1,11 @@
-//! Named limits and the instance seed.
+//! Named limits and the instance seeds.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use zeroize::Zeroizing;
+
+use crate::notes::FIRST_EPOCH;
 
 /// Limits and sizes. The defaults suit a server of 2 cores and 4 GiB.
 #[derive(Debug, Clone)]
@@ -52,17 +55,24 @@ impl Default for Options {
     }
 }
 
-/// The secret from which each log's key is derived (`specs/proofs.md` §4.2). Wiped when dropped; never printed.
-pub struct InstanceSeed(Zeroizing<[u8; 32]>);
+/// The secrets from which each log's keys are derived, one per key epoch (`specs/proofs.md` §4.2). Wiped when dropped; never
+/// printed.
+pub struct InstanceSeed(BTreeMap<u32, Zeroizing<[u8; 32]>>);
 
 impl InstanceSeed {
-    /// Takes 32 secret bytes.
+    /// Takes the 32 secret bytes of epoch 1.
     pub fn new(seed: [u8; 32]) -> InstanceSeed {
-        InstanceSeed(Zeroizing::new(seed))
+        InstanceSeed(BTreeMap::from([(FIRST_EPOCH, Zeroizing::new(seed))]))
     }
 
-    pub(crate) fn bytes(&self) -> &[u8; 32] {
-        &self.0
+    /// Adds the 32 secret bytes of a later epoch.
+    pub fn with_epoch(mut self, epoch: u32, seed: [u8; 32]) -> InstanceSeed {
+        self.0.insert(epoch, Zeroizing::new(seed));
+        self
+    }
+
+    pub(crate) fn into_epochs(self) -> BTreeMap<u32, Zeroizing<[u8; 32]>> {
+        self.0
     }
 }
 

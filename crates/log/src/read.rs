@@ -32,6 +32,10 @@ impl Reading {
         let mut records: Vec<Record> = Vec::new();
         let mut bytes = 0;
         let mut block: Option<(u64, Arc<Block>)> = None;
+        let minimum = self.retention.minimum(&slot.id);
+        if let Some(pruned) = indexes.peek().filter(|index| **index < minimum) {
+            return Err(Error::not_found(format!("log {}: number {} is pruned", slot.id, pruned + 1)));
+        }
         while indexes.peek().is_some() {
             let located = locate(slot, indexes.by_ref().take(LOOKUP_BATCH))?;
             let mut at = 0;
@@ -103,7 +107,7 @@ fn from_block(block: &Block, ordinal: u32, index: u64) -> Option<Record> {
         id: row.id,
         salt: row.salt,
         body: Body::new(Arc::clone(&block.raw), row.body_at as usize, (row.body_at + row.body_bytes) as usize),
-        state: BodyState::Present,
+        state: row.state,
     })
 }
 

@@ -8,10 +8,10 @@ use std::io;
 use std::sync::Arc;
 
 use tlog::checkpoint::SignedCheckpoint;
-use tlog::note::VerifierKey;
+use tlog::entry::Kind;
 use tlog::{Frontier, Hash};
 
-use crate::checkpoints::{ARCHIVE_JOURNAL, Checkpoints, NEWEST_JOURNAL, NewCheckpoint};
+use crate::checkpoints::{ARCHIVE_JOURNAL, Checkpoints, NEWEST_JOURNAL, NewCheckpoint, StoredKey};
 use crate::clock::{Clock, Entropy};
 use crate::commit::{ActiveFile, COMMIT_MAGIC};
 use crate::error::{Error, Result};
@@ -21,13 +21,15 @@ use crate::growth::Growth;
 use crate::id::LogId;
 use crate::ids::Ids;
 use crate::journal::{Journal, JournalKind};
-use crate::model::{Head, LogState, ReadOnlyReason};
+use crate::keys::{Keys, LogKey, LogKeys};
+use crate::model::{BodyState, Head, LogState, ReadOnlyReason};
+use crate::notes::{FIRST_EPOCH, KeyNote, LogNote};
 use crate::options::{InstanceSeed, Options};
 use crate::read::commit_path;
 use crate::segment::{self, Part, Run};
 use crate::sequencer::WriterLog;
 use crate::shared::Shared;
-use crate::signer::{Keys, Refusal, Request, SIGNER_JOURNAL, Signer};
+use crate::signer::{Refusal, Request, SIGNER_JOURNAL, Signer};
 use crate::state::{CommitFile, LogSlot, Place, Reading, SealedRun, TailPart};
 use crate::store::Store;
 use crate::tiles::StoredTree;
@@ -124,6 +126,7 @@ pub(crate) fn open(setup: Setup<'_>) -> Result<Opened> {
     let checkpoints = open_checkpoints(&store)?;
     let ids = Arc::new(Ids::new(Arc::clone(&store), options.id_filter_bytes));
     let reading = Reading::new(Arc::clone(&store), options.block_cache_bytes);
+    reading.retention.open()?;
     let shared = Arc::new(Shared::new(reading, audit_host, options, clock, entropy, checkpoints));
     let mut recovery = Recovery { shared, ids, keys, signer, logs: BTreeMap::new(), damage: Vec::new() };
 
@@ -185,6 +188,12 @@ struct Builder {
     frontier: Option<Frontier>,
     /// The last sealed run, whose frontier is stored.
     last_run: Option<(u64, Run)>,
+    /// Key notes in commit files: index, time of receipt, and what they say.
+    key_notes: Vec<(u64, u64, KeyNote)>,
+    /// Its last entry closes it, by order.
+    closed: bool,
+    /// None of our seeds gives a key of this log.
+    key_missing: Option<String>,
     /// What of this log's bytes does not check.
     damage: Option<String>,
 }
@@ -222,8 +231,11 @@ impl Recovery {
     fn log(&mut self, id: LogId) -> &mut Builder {
         let (shared, keys) = (&self.shared, &self.keys);
         self.logs.entry(id).or_insert_with(|| Builder {
-            slot: shared.new_slot(id, keys.vkey(&id)),
+            slot: shared.new_slot(id, keys.log_keys(&id, FIRST_EPOCH).expect("epoch 1 has a seed")),
             size: 0,
+            key_notes: Vec::new(),
+            closed: false,
+            key_missing: None,
             last_us: 0,
             frontier: Some(Frontier::new()),
             last_run: None,
@@ -477,9 +489,41 @@ impl Recovery {
             log.frontier = Some(frontier);
             log.slot.pieces.write().push(part);
             let slot = Arc::clone(&log.slot);
+            let mut log_notes = run.records.iter().filter(|record| record.kind == Kind::LogNote);
+            log.closed |= log_notes.any(|note| LogNote::decode(note.body(payload)).is_some_and(|note| note.closes()));
+            let notes = (run.first..).zip(&run.records).filter(|(_, record)| record.kind == Kind::KeyNote);
+            log.key_notes.extend(notes.filter_map(|(index, record)| {
+                Some((index, record.received_at_us, KeyNote::decode(record.body(payload))?))
+            }));
             for (index, record) in (run.first..).zip(&run.records) {
                 self.ids.enter(&slot, record.id, index);
             }
+        }
+    }
+
+    /// Finds out which keys the log has: from what is stored with its checkpoints, and from its own notes.
+    fn find_keys(&mut self, id: &LogId) {
+        let stored = self.shared.checkpoints.lock().keys(id).to_vec();
+        let log = self.logs.get_mut(id).expect("the log is among those that are opened");
+        log.closed |= self.shared.checkpoints.lock().is_closed(id);
+        let found = match stored.split_first() {
+            Some((first, later)) => stored_keys(&self.shared, &self.keys, &log.slot, first, later),
+            // The stored keys are lost, or nothing of the log was ever published.
+            None => keys_from_notes(&self.shared, &self.keys, log),
+        };
+        match found {
+            Ok(mut keys) => {
+                for (index, received_at_us, note) in &log.key_notes {
+                    keys.enter(note, *index, *received_at_us);
+                }
+                let unknown = |key: &&LogKey| self.keys.vkey(id, key.epoch).is_none_or(|vkey| vkey != key.vkey);
+                if let Some(key) = keys.all().iter().find(|key| key.replaced.is_none() && unknown(key)) {
+                    log.key_missing = Some(no_seed(&key.vkey));
+                }
+                log.slot.set_keys(Arc::new(keys));
+            }
+            Err(KeysNotFound::NoSeed(vkey)) => log.key_missing = Some(no_seed(&vkey)),
+            Err(KeysNotFound::Unreadable(err)) => log.damaged(err.to_string()),
         }
     }
 
@@ -492,6 +536,9 @@ impl Recovery {
         }
         let ids: Vec<LogId> = self.logs.keys().copied().collect();
         for id in ids {
+            self.find_keys(&id);
+            let signed_size = self.signer.record(&id).map_or(0, |signed| signed.size);
+            self.logs[&id].slot.signed_at_opening.store(signed_size, std::sync::atomic::Ordering::Relaxed);
             if let Err((reason, detail)) = self.judge_log(&id) {
                 self.logs[&id].slot.close(reason, detail);
             }
@@ -499,7 +546,7 @@ impl Recovery {
     }
 
     fn judge_log(&self, id: &LogId) -> Result<(), (ReadOnlyReason, String)> {
-        use ReadOnlyReason::{Damaged, Forked, SignerMissing, Truncated};
+        use ReadOnlyReason::{Damaged, Forked, KeyMissing, SignerMissing, Truncated};
         let log = &self.logs[id];
         let size = log.size;
         let checkpoint = self.stored_checkpoint(log);
@@ -514,6 +561,9 @@ impl Recovery {
         };
         if let Some(damage) = &log.damage {
             return Err((Damaged, damage.clone()));
+        }
+        if let Some(missing) = &log.key_missing {
+            return Err((KeyMissing, missing.clone()));
         }
         let tree = StoredTree::new(&self.shared.reading, &log.slot, size);
         let compare = |what: &str, of: u64, root: Hash| {
@@ -546,8 +596,7 @@ impl Recovery {
     /// The newest stored checkpoint whose signature holds.
     fn stored_checkpoint(&self, log: &Builder) -> Option<SignedCheckpoint> {
         let (_, text) = self.shared.checkpoints.lock().newest(&log.slot.id)?;
-        let vkey: VerifierKey = log.slot.vkey.parse().expect("our own key is well-formed");
-        match SignedCheckpoint::open(&text, &log.slot.origin, &[vkey]) {
+        match SignedCheckpoint::open(&text, &log.slot.origin, &log.slot.keys().verifiers()) {
             Ok(checkpoint) => Some(checkpoint),
             Err(err) => {
                 tracing::error!(log = %log.slot.id, %err, "the stored checkpoint does not verify");
@@ -588,10 +637,10 @@ impl Recovery {
             }
             None => ActiveFile::create(store, number, next_group)?,
         };
-        let open = |id: &LogId| self.logs[id].slot.pieces.read().state == LogState::Open;
+        let sound = |id: &LogId| self.logs[id].slot.pieces.read().state.is_sound();
         let to_seal: Vec<Arc<CommitFile>> = scanned
             .iter()
-            .filter(|closed| !closed.logs.is_empty() && closed.logs.iter().all(open))
+            .filter(|closed| !closed.logs.is_empty() && closed.logs.iter().all(sound))
             .map(|closed| Arc::clone(&closed.file))
             .collect();
         self.shared.sealing.lock().files = to_seal.len();
@@ -602,7 +651,7 @@ impl Recovery {
             self.shared.slots.write().insert(id, Arc::clone(&log.slot));
             let is_open = log.slot.pieces.read().state == LogState::Open;
             if let (true, Some(frontier)) = (is_open, log.frontier) {
-                logs.insert(id, WriterLog { slot: log.slot, frontier, last_us: log.last_us });
+                logs.insert(id, WriterLog { slot: log.slot, frontier, last_us: log.last_us, closed: false });
             }
         }
         self.shared.refill_reserve();
@@ -621,6 +670,7 @@ impl Recovery {
 
     fn sign(&mut self) -> Result<()> {
         let mut requests = Vec::new();
+        let mut introducing = Vec::new();
         let mut heads: Vec<(LogId, Head)> = Vec::new();
         for (id, log) in &self.logs {
             let checkpoint = self.stored_checkpoint(log);
@@ -650,7 +700,11 @@ impl Recovery {
                 None => Vec::new(),
             };
             let first = signed.is_none();
-            requests.push(Request { log: *id, size: log.size, root: frontier.root(), proof, first });
+            let stored_size = checkpoint.as_ref().map_or(0, |stored| stored.checkpoint.size);
+            let keys = log.slot.keys();
+            let epochs = keys.signing(log.last_us, stored_size);
+            introducing.push(keys.introduces_after(stored_size));
+            requests.push(Request { log: *id, size: log.size, root: frontier.root(), proof, first, epochs });
         }
         if !requests.is_empty() {
             let notes = self.signer.sign(&requests).map_err(|refusal| match refusal {
@@ -660,12 +714,15 @@ impl Recovery {
             let checkpoints: Vec<NewCheckpoint> = requests
                 .iter()
                 .zip(&notes)
-                .map(|(request, note)| NewCheckpoint {
+                .zip(introducing)
+                .map(|((request, note), kept)| NewCheckpoint {
                     log: request.log,
                     size: request.size,
                     text: Arc::clone(note),
                     last_us: self.logs[&request.log].last_us,
-                    vkey: Arc::clone(&self.logs[&request.log].slot.vkey),
+                    keys: self.logs[&request.log].slot.keys(),
+                    kept: kept || self.logs[&request.log].closed,
+                    closes: self.logs[&request.log].closed,
                 })
                 .collect();
             self.shared.checkpoints.lock().store(&checkpoints).map_err(|failure| failure.error)?;
@@ -678,8 +735,76 @@ impl Recovery {
         for (id, head) in heads {
             self.logs[&id].slot.pieces.write().head = Some(head);
         }
+        for log in self.logs.values().filter(|log| log.closed) {
+            if log.slot.check_open().is_ok() {
+                log.slot.close_by_order();
+            }
+        }
         Ok(())
     }
+}
+
+/// Why a log's keys are not known.
+enum KeysNotFound {
+    /// This key is from no seed of ours.
+    NoSeed(Arc<str>),
+    Unreadable(Error),
+}
+
+fn no_seed(vkey: &str) -> String {
+    format!("no instance seed gives the log's key {vkey}")
+}
+
+/// The keys as they are stored. Each but the first begins after its key note, which says the rest.
+fn stored_keys(
+    shared: &Shared,
+    keys: &Keys,
+    slot: &LogSlot,
+    first: &StoredKey,
+    later: &[StoredKey],
+) -> Result<LogKeys, KeysNotFound> {
+    let epoch = keys.epoch_of(&slot.id, &first.vkey).ok_or_else(|| KeysNotFound::NoSeed(Arc::clone(&first.vkey)))?;
+    let mut found = LogKeys::first(epoch, Arc::clone(&first.vkey));
+    for key in later {
+        let index = key.first_size - 1;
+        let records = shared.reading.records(slot, std::iter::once(index), 1).map_err(KeysNotFound::Unreadable)?;
+        if let Some(note) = records.first().and_then(|record| KeyNote::decode(&record.body)) {
+            found.enter(&note, index, records[0].received_at_us);
+        }
+    }
+    Ok(found)
+}
+
+/// The keys as the log's own entries tell them: reads all that is sealed, which takes as long as it takes.
+fn keys_from_notes(shared: &Shared, keys: &Keys, log: &mut Builder) -> Result<LogKeys, KeysNotFound> {
+    const READ_BYTES: usize = 4 << 20;
+    let mut found = None;
+    let mut next = shared.reading.retention.minimum(&log.slot.id);
+    while next < log.size && log.damage.is_none() {
+        let records =
+            shared.reading.records(&log.slot, next..log.size, READ_BYTES).map_err(KeysNotFound::Unreadable)?;
+        for record in &records {
+            let epoch = if record.index == 0 { LogNote::epoch(&record.body) } else { FIRST_EPOCH };
+            log.closed |= record.kind == Kind::LogNote && LogNote::decode(&record.body).is_some_and(|it| it.closes());
+            let known = found.get_or_insert_with(|| keys.log_keys(&log.slot.id, epoch));
+            if record.kind == Kind::KeyNote
+                && let (Some(known), Some(note)) = (known, KeyNote::decode(&record.body))
+            {
+                known.enter(&note, record.index, record.received_at_us);
+            }
+        }
+        next += records.len() as u64;
+        if log.last_run.is_none_or(|(_, run)| next >= run.end()) {
+            // What follows is in commit files, whose notes were read.
+            break;
+        }
+    }
+    if shared.reading.retention.minimum(&log.slot.id) > 0 {
+        // The entries that would tell are pruned, and guessing could sign with a key that nobody was told of.
+        return Err(KeysNotFound::NoSeed("that it began with, which is pruned".into()));
+    }
+    let found = found.unwrap_or_else(|| keys.log_keys(&log.slot.id, FIRST_EPOCH));
+    found.ok_or_else(|| KeysNotFound::NoSeed("of its first entry's epoch".into()))
 }
 
 fn plain_leaves(run: &RunView, payload: &[u8]) -> Vec<Hash> {
@@ -692,6 +817,7 @@ fn plain_leaves(run: &RunView, payload: &[u8]) -> Vec<Hash> {
             id: record.id,
             salt: &record.salt,
             body: record.body(payload),
+            state: BodyState::Present,
         })
         .collect();
     group::leaves_of(&fields, &Plain)

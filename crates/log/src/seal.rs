@@ -16,13 +16,15 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
+use crate::erase::{self, EraseJob};
 use crate::error::{Error, Result};
 use crate::group::{self, Batch, Fields, RecordView};
 use crate::id::LogId;
 use crate::ids::Ids;
-use crate::model::ReadOnlyReason;
+use crate::model::{BodyState, ReadOnlyReason};
+use crate::prune::{self, PruneJob};
 use crate::read::commit_path;
-use crate::segment::{self, BodiesWriter, LeavesOfRun, Part, Run};
+use crate::segment::{self, BodiesWriter, LeavesOfRun, NewRow, Part, Run};
 use crate::shared::Shared;
 use crate::state::{CommitFile, LogSlot, SealedRun, TailPart};
 use crate::store::{File, Store};
@@ -38,6 +40,10 @@ const CHECK_BATCH: usize = 4096;
 pub(crate) enum SealJob {
     /// Seal this closed file, of which everything is published.
     File(Arc<CommitFile>),
+    /// Erase bodies; those of this file and later ones once they are sealed.
+    Erase(EraseJob),
+    /// Prune a log once what goes is sealed.
+    Prune(PruneJob),
     /// End; what is not sealed yet is sealed after the next opening.
     Stop,
 }
@@ -54,45 +60,91 @@ pub(crate) fn spawn(shared: Arc<Shared>, ids: Arc<Ids>) -> Result<(Sender<SealJo
 
 fn run(shared: &Shared, ids: &Ids, jobs: &Receiver<SealJob>) {
     let mut files: VecDeque<Arc<CommitFile>> = VecDeque::new();
+    // Erasures and prunings that wait: for files to be sealed, or for another try.
+    let mut removals: Vec<Removal> = Vec::new();
     let mut retrying = false;
     loop {
-        let job = match (files.is_empty(), retrying) {
-            (true, _) => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            (false, true) => jobs.recv_timeout(RETRY_INTERVAL),
-            (false, false) => jobs.try_recv().map_err(|err| match err {
+        let job = match (files.is_empty(), removals.is_empty()) {
+            (true, true) => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            (false, _) if !retrying => jobs.try_recv().map_err(|err| match err {
                 crossbeam_channel::TryRecvError::Empty => RecvTimeoutError::Timeout,
                 crossbeam_channel::TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
             }),
+            _ => jobs.recv_timeout(RETRY_INTERVAL),
         };
         match job {
             Ok(SealJob::File(file)) => files.push_back(file),
+            Ok(SealJob::Erase(job)) => removals.push(Removal::Erase(job)),
+            Ok(SealJob::Prune(job)) => removals.push(Removal::Prune(job)),
             Ok(SealJob::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             Err(RecvTimeoutError::Timeout) => {}
         }
-        let Some(file) = files.front() else { continue };
-        let sealed = seal_file(shared, ids, file);
-        let mut sealing = shared.sealing.lock();
-        match sealed {
-            Ok(()) => {
-                sealing.files -= 1;
-                sealing.failed = None;
+        if let Some(file) = files.front() {
+            let settled = settle_file(shared, file, seal_file(shared, ids, file));
+            if settled {
                 files.pop_front();
-                retrying = false;
             }
-            Err(Error::Corrupt(what)) => {
-                // The commit file stays as it is, readable, as evidence.
-                tracing::error!(file = file.number, %what, "a commit file is damaged and is not sealed");
-                sealing.files -= 1;
-                files.pop_front();
-                retrying = false;
-            }
-            Err(err) => {
-                tracing::warn!(file = file.number, %err, "sealing failed, it is tried again");
-                sealing.failed = Some(err.to_string().into());
-                retrying = true;
-            }
+            retrying = !settled;
         }
-        shared.sealed.notify_all();
+        removals.retain_mut(|removal| !removal.settle(shared));
+    }
+}
+
+/// Tells the others what became of a sealing. False if it is to be tried again.
+fn settle_file(shared: &Shared, file: &CommitFile, sealed: Result<()>) -> bool {
+    let mut sealing = shared.sealing.lock();
+    let settled = match sealed {
+        Ok(()) => {
+            sealing.failed = None;
+            true
+        }
+        Err(Error::Corrupt(what)) => {
+            // The commit file stays as it is, readable, as evidence.
+            tracing::error!(file = file.number, %what, "a commit file is damaged and is not sealed");
+            true
+        }
+        Err(err) => {
+            tracing::warn!(file = file.number, %err, "sealing failed, it is tried again");
+            sealing.failed = Some(err.to_string().into());
+            false
+        }
+    };
+    sealing.files -= usize::from(settled);
+    shared.sealed.notify_all();
+    settled
+}
+
+/// Something to be taken out of segments.
+enum Removal {
+    Erase(EraseJob),
+    Prune(PruneJob),
+}
+
+impl Removal {
+    /// Carries it out if that is possible; true if it is done. Whoever waits hears of the first failure.
+    fn settle(&mut self, shared: &Shared) -> bool {
+        let (done, answer) = match self {
+            Removal::Erase(job) => (erase::erase_sealed(shared, job), &mut job.answer),
+            Removal::Prune(job) => (prune::prune_sealed(shared, job), &mut job.answer),
+        };
+        let told = match &done {
+            Ok(true) => Some(Ok(())),
+            Ok(false) => {
+                let failed = shared.sealing.lock().failed.clone();
+                failed.map(|why| Err(Error::unavailable(format!("sealing fails: {why}"))))
+            }
+            Err(err) => Some(Err(err.clone())),
+        };
+        if let Some(told) = told
+            && let Some(answer) = answer.take()
+        {
+            if let Err(err) = &told {
+                tracing::error!(%err, "an erasure or pruning is not carried out yet; it is tried again");
+            }
+            // Whoever asked may have gone.
+            let _ = answer.send(told);
+        }
+        matches!(done, Ok(true))
     }
 }
 
@@ -176,7 +228,14 @@ fn write_bodies(
         for place in &part.places {
             let record = RecordView::decode(bytes, place.at as usize)
                 .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a record does not read back"))?;
-            writer.push(record.kind, record.received_at_us, &record.id, &record.salt, record.body(bytes))?;
+            writer.push(NewRow {
+                kind: record.kind,
+                received_at_us: record.received_at_us,
+                id: &record.id,
+                salt: &record.salt,
+                body: record.body(bytes),
+                state: BodyState::Present,
+            })?;
         }
     }
     writer.finish(runs)
@@ -197,6 +256,7 @@ fn check_part(slot: &LogSlot, part: &TailPart, bytes: &[u8]) -> Result<()> {
                 id: record.id,
                 salt: &record.salt,
                 body: record.body(bytes),
+                state: BodyState::Present,
             })
             .collect();
         let recomputed = group::leaves_of(&fields, &Batch);
@@ -211,11 +271,11 @@ fn check_part(slot: &LogSlot, part: &TailPart, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn tmp_path(number: u64, part: Part) -> String {
+pub(crate) fn tmp_path(number: u64, part: Part) -> String {
     format!("{}.tmp", part.path(number))
 }
 
-fn create_tmp(store: &dyn Store, number: u64, part: Part) -> Result<Arc<dyn File>> {
+pub(crate) fn create_tmp(store: &dyn Store, number: u64, part: Part) -> Result<Arc<dyn File>> {
     let path = tmp_path(number, part);
     match store.remove(&path) {
         Err(err) if err.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", &path, &err)),

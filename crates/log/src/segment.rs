@@ -10,6 +10,7 @@
 //!
 //! block     frame; number = first ordinal, count = entries; payload = 4 raw length · count × 16 salts · zstd frame
 //! raw       count × kind · count × state · LEB128 zigzag time differences · LEB128 body lengths · count × 16 ids · bodies
+//!           state 1, erased: salt zeros, length as it was, in place of the body 32 commitment · 8 index of the erasure note
 //! run       16 log id · 8 first index · 4 count · 4 first ordinal · 8 last time · 8 offset of leaves · 8 offset of frontier
 //! footer    8 magic · 4 version · 8 number · 4 entries · 4 runs · 4 blocks or chunks · 8 offset and 8 length of the
 //!           directory · 4 CRC-32C of it · 8 zero · 4 CRC-32C of the footer before
@@ -25,7 +26,9 @@ use tlog::Hash;
 use tlog::entry::Kind;
 
 use crate::frame::{FORMAT_VERSION, FileHeader, FrameHeader, HEADER_BYTES, u32_at, u64_at};
+use crate::group::Fields;
 use crate::id::LogId;
+use crate::model::BodyState;
 use crate::store::File;
 
 pub(crate) const BODIES_MAGIC: [u8; 8] = *b"cfbodies";
@@ -40,6 +43,16 @@ const BLOCK_ROW_BYTES: usize = 16;
 
 /// Bytes of a `.leaves` file that share a check value.
 pub(crate) const CHUNK_BYTES: usize = 64 << 10;
+
+const STATE_PRESENT: u8 = 0;
+/// The body is gone by order; in its place stand its commitment and the index of the erasure note.
+const STATE_ERASED: u8 = 1;
+
+/// What remains of an erased body for the leaf.
+const COMMITMENT_BYTES: usize = 32;
+
+/// What stands in the place of an erased body.
+const ERASED_BYTES: usize = COMMITMENT_BYTES + 8;
 
 /// No block decompresses to more than this; a larger claim is damage.
 const RAW_BYTES_MAX: usize = 64 << 20;
@@ -298,12 +311,51 @@ pub(crate) struct Row {
     pub id: [u8; 16],
     pub salt: [u8; 16],
     pub body_at: u32,
+    /// Of the body, or of the commitment that remains of an erased one.
     pub body_bytes: u32,
+    pub state: BodyState,
+}
+
+/// A record to be put into a block.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewRow<'a> {
+    pub kind: Kind,
+    pub received_at_us: u64,
+    pub id: &'a [u8; 16],
+    pub salt: &'a [u8; 16],
+    /// The body, or the commitment of an erased one.
+    pub body: &'a [u8],
+    pub state: BodyState,
 }
 
 impl Block {
     pub(crate) fn body(&self, row: &Row) -> &[u8] {
         &self.raw[row.body_at as usize..(row.body_at + row.body_bytes) as usize]
+    }
+
+    /// The record of a row as it goes into another block.
+    pub(crate) fn record<'a>(&'a self, row: &'a Row) -> NewRow<'a> {
+        NewRow {
+            kind: row.kind,
+            received_at_us: row.received_at_us,
+            id: &row.id,
+            salt: &row.salt,
+            body: self.body(row),
+            state: row.state,
+        }
+    }
+
+    /// The fields of a row's record, which is at this index of its log.
+    pub(crate) fn fields<'a>(&'a self, row: &'a Row, index: u64) -> Fields<'a> {
+        Fields {
+            kind: row.kind,
+            index,
+            received_at_us: row.received_at_us,
+            id: row.id,
+            salt: &row.salt,
+            body: self.body(row),
+            state: row.state,
+        }
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
@@ -349,7 +401,7 @@ pub(crate) fn decode_block(payload: &[u8], count: u32, first_ordinal: u32) -> Re
         return Err("a block decompresses to another length");
     }
     let mut at = 2 * count;
-    if raw.len() < at || raw[count..at].iter().any(|&state| state != 0) {
+    if raw.len() < at || raw[count..at].iter().any(|&state| state > STATE_ERASED) {
         return Err("a block's columns do not fit");
     }
     let mut times = Vec::with_capacity(count);
@@ -369,17 +421,29 @@ pub(crate) fn decode_block(payload: &[u8], count: u32, first_ordinal: u32) -> Re
     let mut rows = Vec::with_capacity(count);
     for i in 0..count {
         let id_at = ids_at + 16 * i;
-        let body_end = body_at + lengths[i] as usize;
+        let erased = raw[count + i] == STATE_ERASED;
+        let body_end = body_at + if erased { ERASED_BYTES } else { lengths[i] as usize };
         if body_end > raw.len() {
             return Err("a body does not fit its block");
         }
+        let kind = Kind::from_byte(raw[i]).ok_or("a record is of an unknown kind")?;
+        let (body_bytes, state) = if erased {
+            if !kind.is_committed(lengths[i] as usize) {
+                return Err("a record that cannot be erased is marked as erased");
+            }
+            let note_index = u64_at(&raw, body_at + COMMITMENT_BYTES);
+            (COMMITMENT_BYTES as u32, BodyState::Erased { body_bytes: lengths[i], note_index })
+        } else {
+            (lengths[i], BodyState::Present)
+        };
         rows.push(Row {
-            kind: Kind::from_byte(raw[i]).ok_or("a record is of an unknown kind")?,
+            kind,
             received_at_us: times[i],
             id: raw[id_at..id_at + 16].try_into().expect("sixteen bytes"),
             salt: salts[16 * i..16 * i + 16].try_into().expect("sixteen bytes"),
             body_at: body_at as u32,
-            body_bytes: lengths[i],
+            body_bytes,
+            state,
         });
         body_at = body_end;
     }
@@ -409,6 +473,7 @@ pub(crate) struct BlockBuilder {
     block_bytes: usize,
     first_ordinal: u32,
     rows: Vec<(Kind, u64, [u8; 16])>,
+    states: Vec<u8>,
     salts: Vec<u8>,
     lengths: Vec<u32>,
     bodies: Vec<u8>,
@@ -421,6 +486,7 @@ impl BlockBuilder {
             block_bytes,
             first_ordinal: 0,
             rows: Vec::new(),
+            states: Vec::new(),
             salts: Vec::new(),
             lengths: Vec::new(),
             bodies: Vec::new(),
@@ -428,23 +494,27 @@ impl BlockBuilder {
     }
 
     /// Takes the next record; answers with a whole block (frame header and payload) when one is full.
-    pub(crate) fn push(
-        &mut self,
-        kind: Kind,
-        received_at_us: u64,
-        id: &[u8; 16],
-        salt: &[u8; 16],
-        body: &[u8],
-    ) -> io::Result<Option<(BlockRow, Vec<u8>)>> {
-        let full = if !self.rows.is_empty() && self.bodies.len() + body.len() > self.block_bytes {
+    pub(crate) fn push(&mut self, record: NewRow<'_>) -> io::Result<Option<(BlockRow, Vec<u8>)>> {
+        let full = if !self.rows.is_empty() && self.bodies.len() + record.body.len() > self.block_bytes {
             self.finish()?
         } else {
             None
         };
-        self.rows.push((kind, received_at_us, *id));
-        self.salts.extend(salt);
-        self.lengths.push(body.len() as u32);
-        self.bodies.extend_from_slice(body);
+        self.rows.push((record.kind, record.received_at_us, *record.id));
+        self.salts.extend(record.salt);
+        self.bodies.extend_from_slice(record.body);
+        match record.state {
+            BodyState::Present => {
+                self.states.push(STATE_PRESENT);
+                self.lengths.push(record.body.len() as u32);
+            }
+            BodyState::Erased { body_bytes, note_index } => {
+                assert_eq!(record.body.len(), COMMITMENT_BYTES, "of an erased body its commitment remains");
+                self.states.push(STATE_ERASED);
+                self.lengths.push(body_bytes);
+                self.bodies.extend(note_index.to_be_bytes());
+            }
+        }
         Ok(full)
     }
 
@@ -456,7 +526,7 @@ impl BlockBuilder {
         let count = self.rows.len();
         let mut raw = Vec::with_capacity(self.bodies.len() + 32 * count);
         raw.extend(self.rows.iter().map(|(kind, _, _)| *kind as u8));
-        raw.resize(2 * count, 0);
+        raw.extend_from_slice(&self.states);
         let mut before: u64 = 0;
         for (_, time, _) in &self.rows {
             let difference = time.wrapping_sub(before) as i64;
@@ -477,6 +547,7 @@ impl BlockBuilder {
         let row = BlockRow { offset: 0, first_ordinal: self.first_ordinal, bytes: bytes.len() as u32 };
         self.first_ordinal += count as u32;
         self.rows.clear();
+        self.states.clear();
         self.salts.clear();
         self.lengths.clear();
         self.bodies.clear();
@@ -568,15 +639,8 @@ impl BodiesWriter {
         Ok(BodiesWriter { out, number, blocks: BlockBuilder::new(block_bytes, zstd_level)?, rows: Vec::new() })
     }
 
-    pub(crate) fn push(
-        &mut self,
-        kind: Kind,
-        received_at_us: u64,
-        id: &[u8; 16],
-        salt: &[u8; 16],
-        body: &[u8],
-    ) -> io::Result<()> {
-        let full = self.blocks.push(kind, received_at_us, id, salt, body)?;
+    pub(crate) fn push(&mut self, record: NewRow<'_>) -> io::Result<()> {
+        let full = self.blocks.push(record)?;
         self.write_block(full)
     }
 
@@ -585,6 +649,14 @@ impl BodiesWriter {
             self.rows.push(BlockRow { offset: self.out.position(), ..row });
             self.out.write(&bytes)?;
         }
+        Ok(())
+    }
+
+    /// Leaves out the ordinals up to this one.
+    pub(crate) fn skip_to(&mut self, ordinal: u32) -> io::Result<()> {
+        let block = self.blocks.finish()?;
+        self.write_block(block)?;
+        self.blocks.first_ordinal = ordinal;
         Ok(())
     }
 
@@ -671,6 +743,24 @@ fn write_directory(
     out.finish().map(drop)
 }
 
+/// What follows the hashes of a `.leaves` file: its directory and footer, for these bytes before it.
+pub(crate) fn leaves_tail(data: &[u8], directory: &Directory) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(directory.footer.directory_bytes as usize + FOOTER_BYTES);
+    directory.runs.iter().for_each(|run| encode_run(run, &mut bytes));
+    data.chunks(CHUNK_BYTES).for_each(|chunk| bytes.extend(crc32c::crc32c(chunk).to_be_bytes()));
+    let footer = Footer { directory_crc: crc32c::crc32c(&bytes), ..directory.footer };
+    bytes.extend(footer.encode(LEAVES_FOOTER_MAGIC));
+    bytes
+}
+
+/// How many entries a block holds, by its header.
+pub(crate) fn block_entries(file: &dyn File, row: &BlockRow) -> io::Result<u32> {
+    let mut header = [0; HEADER_BYTES];
+    file.read_exact_at(&mut header, row.offset)?;
+    let header = FrameHeader::decode(&header, BLOCK_MAGIC);
+    header.map(|header| header.count).ok_or_else(|| damaged("a block's header does not check"))
+}
+
 /// Reads `count` hashes at `offset`.
 pub(crate) fn read_hashes(file: &dyn File, offset: u64, count: usize) -> io::Result<Vec<Hash>> {
     let mut bytes = vec![0; 32 * count];
@@ -693,7 +783,10 @@ mod tests {
         let time = |i: u64| 1_790_000_000_000_000 + i * i % 977;
         for i in 0..500_u64 {
             let kind = if i % 7 == 0 { Kind::LogNote } else { Kind::Event };
-            writer.push(kind, time(i), &[i as u8; 16], &[(i + 1) as u8; 16], &body(i)).unwrap();
+            let (id, salt, body) = ([i as u8; 16], [(i + 1) as u8; 16], body(i));
+            let state = BodyState::Present;
+            let row = NewRow { kind, received_at_us: time(i), id: &id, salt: &salt, body: &body, state };
+            writer.push(row).unwrap();
         }
         let run =
             Run { log: LogId([0; 16]), first: 0, count: 500, ordinal: 0, last_us: 1, leaves_at: 32, frontier_at: 32 };
@@ -716,7 +809,9 @@ mod tests {
         let mut builder = BlockBuilder::new(100, 1).unwrap();
         let mut blocks = Vec::new();
         for bytes in [0, 1, 1000, 0, 99, 2] {
-            blocks.extend(builder.push(Kind::Event, 5, &[0; 16], &[1; 16], &vec![7; bytes]).unwrap());
+            let (body, state) = (vec![7; bytes], BodyState::Present);
+            let row = NewRow { kind: Kind::Event, received_at_us: 5, id: &[0; 16], salt: &[1; 16], body: &body, state };
+            blocks.extend(builder.push(row).unwrap());
         }
         blocks.extend(builder.finish().unwrap());
         let counts: Vec<u32> = blocks.iter().map(|(_, bytes)| u32_at(bytes, 16)).collect();

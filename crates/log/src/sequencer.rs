@@ -17,6 +17,7 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
+use tlog::entry::Kind;
 use tlog::{Frontier, Hash};
 use tokio::sync::oneshot;
 
@@ -28,14 +29,12 @@ use crate::group::{self, Fields, GROUP_MAGIC, Group, Hashing, NewRecord, Run};
 use crate::growth::Growth;
 use crate::id::LogId;
 use crate::ids::Ids;
-use crate::model::NewEntry;
+use crate::keys::Keys;
+use crate::model::{BodyState, NewEntry, ReadOnlyReason};
+use crate::notes::{FIRST_EPOCH, KeyNote, LogNote};
 use crate::shared::Shared;
-use crate::signer::Keys;
 use crate::signing::Durable;
 use crate::state::{LogSlot, Place, TailPart};
-
-/// Body of a log's entry 0.
-pub(crate) const OPENED_NOTE: &[u8] = b"{\"log\":\"opened\"}";
 
 /// What is counted for an entry in a queue besides its body.
 pub(crate) const ENTRY_OVERHEAD_BYTES: usize = 128;
@@ -49,6 +48,8 @@ pub(crate) enum Message {
         checkpoint: String,
         answer: oneshot::Sender<Result<()>>,
     },
+    /// Close the commit file in use, so that what is in it is sealed.
+    Roll,
     /// Finish what waits, then end.
     Shutdown,
 }
@@ -59,6 +60,8 @@ pub(crate) struct Submission {
     pub entries: Vec<NewEntry>,
     /// The log is to be made; `entries` holds its first one.
     pub opens: bool,
+    /// The log is to be closed; `entries` holds its last one.
+    pub closes: bool,
     /// May use the reserve of a full disk.
     pub alarm: bool,
     /// Counted against the pool until answered.
@@ -94,6 +97,8 @@ pub(crate) struct WriterLog {
     /// After the last durable entry; empty for a log that is being made.
     pub frontier: Frontier,
     pub last_us: u64,
+    /// Its last entry closes it, or is about to.
+    pub closed: bool,
 }
 
 /// A run that was applied to a copy of its log's tree.
@@ -104,6 +109,10 @@ pub(crate) struct StagedRun {
     /// What the run added.
     pub growth: Growth,
     pub part: TailPart,
+    /// Key notes among its entries: index, time of receipt, and what they say.
+    pub key_notes: Vec<(u64, u64, KeyNote)>,
+    /// Its last entry closes the log.
+    pub closes: bool,
 }
 
 /// A submission that got its place and waits for its seal.
@@ -182,7 +191,7 @@ impl Sequencer {
                     self.shared.answer(submission.bytes, submission.answer, Err(ended()));
                 }
                 Message::Adopt { answer, .. } => drop(answer.send(Err(ended()))),
-                Message::Shutdown => {}
+                Message::Roll | Message::Shutdown => {}
             }
         }
     }
@@ -203,6 +212,7 @@ impl Sequencer {
                     bytes += submission.bytes;
                     submissions.push(submission);
                 }
+                Message::Roll => self.roll_when_asked(),
             }
             next = if bytes < self.shared.options.group_bytes_max { messages.try_recv().ok() } else { None };
         }
@@ -275,6 +285,7 @@ impl Sequencer {
         self.shared.check_running()?;
         match self.logs.get(&submission.log) {
             Some(_) if submission.opens => Err(Error::conflict(format!("log {} exists", submission.log))),
+            Some(log) if log.closed => Err(closed_error()),
             Some(log) => log.slot.check_open(),
             None if self.shared.slot(&submission.log).is_ok() => {
                 self.shared.slot(&submission.log)?.check_open()?;
@@ -296,8 +307,10 @@ impl Sequencer {
     ) -> Result<Vec<Planned>> {
         let log = submission.log;
         if submission.opens && !self.logs.contains_key(&log) {
-            let slot = self.shared.new_slot(log, self.keys.vkey(&log));
-            self.logs.insert(log, WriterLog::new(slot));
+            let epoch = submission.entries.first().map_or(FIRST_EPOCH, |entry| LogNote::epoch(&entry.body));
+            let keys = self.keys.log_keys(&log, epoch);
+            let keys = keys.ok_or_else(|| Error::invalid(format!("there is no seed of key epoch {epoch}")))?;
+            self.logs.insert(log, WriterLog::new(self.shared.new_slot(log, keys)));
         }
         let known = &self.logs[&log];
         let pending = run_of.get(&log).map(|&run| &group.runs[run]);
@@ -341,6 +354,9 @@ impl Sequencer {
                 }
             }
         }
+        if submission.closes {
+            self.logs.get_mut(&log).expect("it was admitted").closed = true;
+        }
         Ok(places)
     }
 
@@ -363,6 +379,9 @@ impl Sequencer {
             // A log that was to be opened is not.
             let unopened = |log: &WriterLog| log.frontier.size() == 0;
             for run in &group.runs {
+                if let Some(log) = self.logs.get_mut(&run.log) {
+                    log.closed = false;
+                }
                 if self.logs.get(&run.log).is_some_and(unopened) {
                     self.logs.remove(&run.log);
                 }
@@ -408,7 +427,10 @@ impl Sequencer {
         let counters = &self.shared.counters;
         counters.groups.fetch_add(1, Ordering::Relaxed);
         counters.commit_bytes.fetch_add(length, Ordering::Relaxed);
-        self.shared.refill_reserve();
+        if !alarm {
+            self.shared.disk_full.store(false, Ordering::Relaxed);
+            self.shared.refill_reserve();
+        }
         Ok(staged)
     }
 
@@ -417,6 +439,7 @@ impl Sequencer {
         if !failed.undone {
             return Err(self.stop(failed.error));
         }
+        self.shared.disk_full.store(true, Ordering::Relaxed);
         let refused = Error::unavailable(format!("the disk is full, nothing was appended ({})", failed.error));
         if !alarm || !self.shared.release_reserve() {
             return Err(refused);
@@ -442,6 +465,7 @@ impl Sequencer {
                 id: record.id,
                 salt: &record.salt,
                 body: record.body(payload),
+                state: BodyState::Present,
             })
             .collect();
         let mut leaves = group::leaves_of(&fields, &*self.hashing);
@@ -450,7 +474,8 @@ impl Sequencer {
         for view in &views {
             let later = leaves.split_off(view.records.len());
             let of_run = std::mem::replace(&mut leaves, later);
-            group::fill_leaves(&mut frame[HEADER_BYTES..], view.leaves_at, &of_run);
+            let payload = &mut frame[HEADER_BYTES..];
+            group::fill_leaves(payload, view.leaves_at, &of_run);
             let log = &self.logs[&view.log];
             let mut frontier = log.frontier.clone();
             let growth = Growth::of(&mut frontier, &of_run);
@@ -467,7 +492,14 @@ impl Sequencer {
                 leaves: of_run,
                 last_us: view.records.last().map_or(log.last_us, |record| record.received_at_us),
             };
-            staged.push(StagedRun { slot: Arc::clone(&log.slot), frontier, growth, part });
+            let key_notes = (view.first..).zip(&view.records).filter(|(_, record)| record.kind == Kind::KeyNote);
+            let key_notes = key_notes
+                .filter_map(|(index, record)| {
+                    Some((index, record.received_at_us, KeyNote::decode(record.body(payload))?))
+                })
+                .collect();
+            let (slot, closes) = (Arc::clone(&log.slot), log.closed);
+            staged.push(StagedRun { slot, frontier, growth, part, key_notes, closes });
         }
         Ok(staged)
     }
@@ -488,6 +520,20 @@ impl Sequencer {
         if self.active.is_empty() || self.active.end + bytes <= limit {
             return Ok(());
         }
+        self.roll()
+    }
+
+    /// Whoever asks waits for the sealing, and asks again after the next opening if this fails.
+    fn roll_when_asked(&mut self) {
+        if !self.active.is_empty()
+            && let Err(err) = self.shared.check_running().and_then(|()| self.roll())
+        {
+            tracing::warn!(%err, "the commit file in use was not closed");
+        }
+    }
+
+    /// Starts another commit file; the one in use is sealed.
+    fn roll(&mut self) -> Result<()> {
         self.await_sealing()?;
         let number = self.active.file.number + 1;
         let next =
@@ -521,9 +567,17 @@ impl Sequencer {
 impl WriterLog {
     /// A log without entries.
     fn new(slot: Arc<LogSlot>) -> WriterLog {
-        WriterLog { slot, frontier: Frontier::new(), last_us: 0 }
+        WriterLog { slot, frontier: Frontier::new(), last_us: 0, closed: false }
     }
 }
+
+/// What a log answers after its last entry.
+fn closed_error() -> Error {
+    Error::ReadOnly { reason: ReadOnlyReason::Closed, detail: CLOSED_DETAIL.into() }
+}
+
+/// What is said of a closed log.
+pub(crate) const CLOSED_DETAIL: &str = "the log was closed; its last entry says why and by whom";
 
 /// Starts the writer's thread.
 pub(crate) fn spawn(sequencer: Sequencer, messages: Receiver<Message>) -> Result<thread::JoinHandle<()>> {

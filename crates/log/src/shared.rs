@@ -13,6 +13,7 @@ use crate::checkpoints::Checkpoints;
 use crate::clock::{Clock, Entropy};
 use crate::error::{Error, Result};
 use crate::id::LogId;
+use crate::keys::LogKeys;
 use crate::options::Options;
 use crate::sequencer::Answer;
 use crate::signer::origin;
@@ -43,6 +44,8 @@ pub(crate) struct Shared {
     /// How sealing is doing; signalled when it gets on.
     pub sealing: Mutex<Sealing>,
     pub sealed: Condvar,
+    /// The last write found the disk full.
+    pub disk_full: AtomicBool,
     /// The reserve was used, or could not be made.
     reserve_missing: AtomicBool,
     next_ordinal: AtomicU32,
@@ -97,6 +100,7 @@ impl Shared {
             stopped: RwLock::new(None),
             sealing: Mutex::default(),
             sealed: Condvar::new(),
+            disk_full: AtomicBool::new(false),
             reserve_missing: AtomicBool::new(true),
             next_ordinal: AtomicU32::new(0),
         }
@@ -108,9 +112,9 @@ impl Shared {
     }
 
     /// A slot that is not yet among the known ones.
-    pub(crate) fn new_slot(&self, id: LogId, vkey: Arc<str>) -> Arc<LogSlot> {
+    pub(crate) fn new_slot(&self, id: LogId, keys: LogKeys) -> Arc<LogSlot> {
         let ordinal = self.next_ordinal.fetch_add(1, Ordering::Relaxed);
-        Arc::new(LogSlot::new(id, ordinal, origin(&self.audit_host, &id), vkey))
+        Arc::new(LogSlot::new(id, ordinal, origin(&self.audit_host, &id), keys))
     }
 
     /// Stops writing for good: after a failed fsync nobody knows what is on disk. Answers with what to tell the caller.

@@ -4,17 +4,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use tlog::Hash;
 use tlog::checkpoint::Checkpoint;
-use tlog::note::{SignerKey, derive_log_seed};
+use tlog::note::SignerKey;
 use tlog::proof::verify_consistency;
 
 use crate::error::{Error, Result};
 use crate::frame::u64_at;
 use crate::id::LogId;
 use crate::journal::{Failure, Journal, JournalKind};
-use crate::options::InstanceSeed;
+use crate::keys::Keys;
 use crate::store::Store;
 
 /// The signer's only file.
@@ -23,9 +22,6 @@ pub(crate) const SIGNER_JOURNAL: JournalKind =
 
 /// Log id, size, root.
 const RECORD_BYTES: usize = 16 + 8 + 32;
-
-/// The epoch of the keys; there is no rotation yet.
-const KEY_EPOCH: u32 = 1;
 
 /// What the signer remembers of a log: the last head it may have signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,34 +39,8 @@ pub(crate) struct Request {
     pub proof: Vec<Hash>,
     /// The log is being opened: there is no record yet, and there may be none.
     pub first: bool,
-}
-
-/// The keys of all logs of one instance, derived when first used.
-pub(crate) struct Keys {
-    audit_host: String,
-    seed: InstanceSeed,
-    derived: Mutex<HashMap<LogId, Arc<SignerKey>>>,
-}
-
-impl Keys {
-    pub(crate) fn new(audit_host: &str, seed: InstanceSeed) -> Keys {
-        Keys { audit_host: audit_host.to_owned(), seed, derived: Mutex::default() }
-    }
-
-    /// The log's verifier key as text.
-    pub(crate) fn vkey(&self, log: &LogId) -> Arc<str> {
-        self.key(log).verifier().to_string().into()
-    }
-
-    fn key(&self, log: &LogId) -> Arc<SignerKey> {
-        let derive = || {
-            let origin = origin(&self.audit_host, log);
-            let log_seed = derive_log_seed(self.seed.bytes(), &origin, KEY_EPOCH);
-            let key = SignerKey::from_seed(&origin, &log_seed);
-            Arc::new(key.expect("the audit host was checked to be fit for a key name"))
-        };
-        Arc::clone(self.derived.lock().entry(*log).or_insert_with(derive))
-    }
+    /// Key epochs to sign under, one signature line each, in this order.
+    pub epochs: Vec<u32>,
 }
 
 /// The signer of all logs of one instance.
@@ -191,10 +161,13 @@ impl Signer {
     }
 
     fn note(&self, request: &Request) -> Arc<str> {
-        let origin = origin(&self.keys.audit_host, &request.log);
+        let origin = self.keys.origin(&request.log);
         let checkpoint = Checkpoint { origin, size: request.size, root: request.root };
+        let keys: Vec<Arc<SignerKey>> =
+            request.epochs.iter().filter_map(|epoch| self.keys.key(&request.log, *epoch)).collect();
+        let keys: Vec<&SignerKey> = keys.iter().map(|key| &**key).collect();
         let signed =
-            checkpoint.sign(&[&self.keys.key(&request.log)]).expect("our own origins and sizes are well-formed");
+            checkpoint.sign(&keys).expect("origins and sizes are well-formed, and keys were found for the log");
         signed.note.into()
     }
 
@@ -209,6 +182,7 @@ impl Signer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::InstanceSeed;
     use crate::store::memory::{MemoryStore, Survival};
     use tlog::Frontier;
 
@@ -229,7 +203,7 @@ mod tests {
     }
 
     fn request(size: u64, root: Hash, proof: Vec<Hash>, first: bool) -> Request {
-        Request { log: LOG, size, root, proof, first }
+        Request { log: LOG, size, root, proof, first, epochs: vec![1] }
     }
 
     /// Roots of sizes 0..=2 over two leaves, and the proof from 1 to 2.

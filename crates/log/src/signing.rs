@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::growth::Growth;
 use crate::id::LogId;
 use crate::journal::Failure;
+use crate::keys::LogKeys;
 use crate::model::{Head, LogState, ReadOnlyReason};
 use crate::seal::SealJob;
 use crate::sequencer::{Answer, Placed, Planned, StagedRun, Waiting, WriterLog};
@@ -51,8 +52,19 @@ struct Unsigned {
     /// Since the last signed head.
     growth: Growth,
     parts: Vec<TailPart>,
+    /// With the key notes among its entries.
+    keys: Arc<LogKeys>,
+    /// Its last entry closes it.
+    closes: bool,
     /// Nothing of the log was signed yet.
     first: bool,
+}
+
+impl Unsigned {
+    /// Size of the head that readers have now.
+    fn published_size(&self) -> u64 {
+        self.slot.pieces.read().head.as_ref().map_or(0, |head| head.size)
+    }
 }
 
 /// Signs, stores, publishes, answers.
@@ -160,12 +172,14 @@ impl Signing {
     }
 
     fn take_run(&mut self, run: StagedRun) {
-        let StagedRun { slot, frontier, growth, part } = run;
-        match self.unsigned.get_mut(&slot.id) {
+        let StagedRun { slot, frontier, growth, part, key_notes, closes } = run;
+        let id = slot.id;
+        match self.unsigned.get_mut(&id) {
             Some(log) => {
                 log.frontier = frontier;
                 log.last_us = part.last_us;
                 log.growth.extend(growth);
+                log.closes |= closes;
                 match log.parts.last_mut() {
                     Some(last) if last.file.number == part.file.number => last.extend(part),
                     _ => log.parts.push(part),
@@ -173,9 +187,14 @@ impl Signing {
             }
             None => {
                 let (last_us, first) = (part.last_us, part.first == 0);
-                let id = slot.id;
-                self.unsigned.insert(id, Unsigned { slot, frontier, last_us, growth, parts: vec![part], first });
+                let keys = slot.keys();
+                let parts = vec![part];
+                self.unsigned.insert(id, Unsigned { slot, frontier, last_us, growth, parts, keys, closes, first });
             }
+        }
+        for (index, received_at_us, note) in key_notes {
+            let log = self.unsigned.get_mut(&id).expect("it was entered above");
+            Arc::make_mut(&mut log.keys).enter(&note, index, received_at_us);
         }
     }
 
@@ -221,7 +240,8 @@ impl Signing {
         for (id, log) in &self.unsigned {
             let proof = log.growth.consistency(&log.frontier)?;
             let (size, root) = (log.frontier.size(), log.frontier.root());
-            requests.push(Request { log: *id, size, root, proof, first: log.first });
+            let epochs = log.keys.signing(log.last_us, log.published_size());
+            requests.push(Request { log: *id, size, root, proof, first: log.first, epochs });
         }
         let notes = match self.signer.sign(&requests) {
             Ok(notes) => notes,
@@ -245,7 +265,9 @@ impl Signing {
                 size: log.frontier.size(),
                 text: Arc::clone(note),
                 last_us: log.last_us,
-                vkey: Arc::clone(&log.slot.vkey),
+                keys: Arc::clone(&log.keys),
+                kept: log.closes || log.keys.introduces_after(log.published_size()),
+                closes: log.closes,
             })
             .collect();
         let stored = self.shared.checkpoints.lock().store(&checkpoints);
@@ -273,6 +295,10 @@ impl Signing {
             }
             pieces.head = Some(Head { size, root, last_received_at_us: log.last_us, checkpoint });
             drop(pieces);
+            log.slot.set_keys(log.keys);
+            if log.closes {
+                log.slot.close_by_order();
+            }
             if !self.shared.slots.read().contains_key(&log.slot.id) {
                 self.shared.slots.write().insert(log.slot.id, log.slot);
             }
@@ -289,8 +315,8 @@ impl Signing {
         if self.signer.record(&id).is_some() || !missing(&slot.pieces.read().state) {
             return Err(Error::conflict(format!("log {id} is not one whose signer's record is missing")));
         }
-        let key = slot.vkey.parse().expect("our own key is well-formed");
-        let opened = SignedCheckpoint::open(checkpoint, &slot.origin, &[key])
+        let keys = slot.keys();
+        let opened = SignedCheckpoint::open(checkpoint, &slot.origin, &keys.verifiers())
             .map_err(|err| Error::invalid(format!("the checkpoint to adopt log {id} by: {err}")))?;
         let Checkpoint { size, root, .. } = opened.checkpoint;
         let end = slot.pieces.read().end();
@@ -302,14 +328,16 @@ impl Signing {
         let frontier = tree.frontier(end)?;
         let last_us = self.shared.reading.records(&slot, std::iter::once(end - 1), 1)?[0].received_at_us;
         let proof = tree.consistency(size, end)?;
-        let request = Request { log: id, size: end, root: frontier.root(), proof, first: false };
+        let epochs = keys.signing(last_us, end);
+        let request = Request { log: id, size: end, root: frontier.root(), proof, first: false, epochs };
         self.signer.adopt(id, Signed { size, root }).map_err(|failure| self.failed(failure))?;
         let notes = self.signer.sign(std::slice::from_ref(&request)).map_err(|refusal| match refusal {
             Refusal::NotExtending { detail, .. } => Error::corrupt(detail),
             Refusal::Store(failure) => self.failed(failure),
         })?;
-        let (text, vkey) = (Arc::clone(&notes[0]), Arc::clone(&slot.vkey));
-        let stored = NewCheckpoint { log: id, size: end, text: Arc::clone(&text), last_us, vkey };
+        let text = Arc::clone(&notes[0]);
+        let stored =
+            NewCheckpoint { log: id, size: end, text: Arc::clone(&text), last_us, keys, kept: false, closes: false };
         let stored = self.shared.checkpoints.lock().store(&[stored]);
         stored.map_err(|failure| self.failed(failure))?;
         tracing::warn!(log = %id, size, "a log was adopted by a remembered checkpoint");
@@ -317,7 +345,7 @@ impl Signing {
         pieces.head = Some(Head { size: end, root: request.root, last_received_at_us: last_us, checkpoint: text });
         pieces.state = LogState::Open;
         drop(pieces);
-        Ok(WriterLog { slot, frontier, last_us })
+        Ok(WriterLog { slot, frontier, last_us, closed: false })
     }
 
     /// A write that can be tried again leaves everything waiting; one that cannot stops the writer.

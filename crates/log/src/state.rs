@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use parking_lot::RwLock;
 use tlog::Hash;
@@ -13,8 +14,11 @@ use tlog::Hash;
 use crate::cache::Cache;
 use crate::error::{Error, Result};
 use crate::id::LogId;
+use crate::keys::LogKeys;
 use crate::model::{Head, LogState, ReadOnlyReason};
+use crate::retention::Retention;
 use crate::segment::{self, Block, BlockIndex, Part, TILE_BITS};
+use crate::sequencer::CLOSED_DETAIL;
 use crate::store::{File, Store};
 
 /// Open files kept for reading segments.
@@ -26,8 +30,11 @@ pub(crate) struct LogSlot {
     /// A small number for keys in memory; not stored.
     pub ordinal: u32,
     pub origin: String,
-    pub vkey: Arc<str>,
+    /// As far as published heads go; replaced as a whole.
+    keys: RwLock<Arc<LogKeys>>,
     pub pieces: RwLock<Pieces>,
+    /// Size of the signer's record when the folder was opened.
+    pub signed_at_opening: AtomicU64,
 }
 
 /// Where a log's entries are.
@@ -195,8 +202,24 @@ enum HashSpan {
 }
 
 impl LogSlot {
-    pub(crate) fn new(id: LogId, ordinal: u32, origin: String, vkey: Arc<str>) -> LogSlot {
-        LogSlot { id, ordinal, origin, vkey, pieces: RwLock::new(Pieces::new()) }
+    pub(crate) fn new(id: LogId, ordinal: u32, origin: String, keys: LogKeys) -> LogSlot {
+        LogSlot {
+            id,
+            ordinal,
+            origin,
+            keys: RwLock::new(Arc::new(keys)),
+            pieces: RwLock::new(Pieces::new()),
+            signed_at_opening: AtomicU64::new(0),
+        }
+    }
+
+    /// The keys of the log, as far as published heads go.
+    pub(crate) fn keys(&self) -> Arc<LogKeys> {
+        Arc::clone(&self.keys.read())
+    }
+
+    pub(crate) fn set_keys(&self, keys: Arc<LogKeys>) {
+        *self.keys.write() = keys;
     }
 
     /// Makes the log read-only, unless it is for an earlier reason.
@@ -206,6 +229,12 @@ impl LogSlot {
             tracing::error!(log = %self.id, %reason, detail, "the log is read-only now");
             pieces.state = LogState::ReadOnly { reason, detail: detail.into() };
         }
+    }
+
+    /// The log's last entry closes it, and is published.
+    pub(crate) fn close_by_order(&self) {
+        let detail = CLOSED_DETAIL.into();
+        self.pieces.write().state = LogState::ReadOnly { reason: ReadOnlyReason::Closed, detail };
     }
 
     /// The error that a read-only log answers with.
@@ -231,15 +260,21 @@ pub(crate) struct Reading {
     files: Cache<(u64, Part), dyn File>,
     blocks: Cache<(u64, u32), Block>,
     indexes: Cache<u64, BlockIndex>,
+    /// What was pruned.
+    pub retention: Retention,
+    /// Read: a block is being read and put into the caches. Write: its file is being replaced.
+    replacing: RwLock<()>,
 }
 
 impl Reading {
     pub(crate) fn new(store: Arc<dyn Store>, block_cache_bytes: usize) -> Reading {
         Reading {
+            retention: Retention::new(Arc::clone(&store)),
             store,
             files: Cache::new(OPEN_FILES_MAX),
             blocks: Cache::new(block_cache_bytes),
             indexes: Cache::new(block_cache_bytes / 8),
+            replacing: RwLock::new(()),
         }
     }
 
@@ -259,6 +294,7 @@ impl Reading {
     /// The block of a segment that holds an ordinal.
     pub(crate) fn block(&self, segment: u64, ordinal: u32) -> Result<Arc<Block>> {
         let attempt = |err: std::io::Error| Error::io("read", &Part::Bodies.path(segment), &err);
+        let _reading = self.replacing.read();
         let index = self.indexes.get_or_make(segment, || {
             let file = self.segment_file(segment, Part::Bodies)?;
             let directory = segment::read_directory(&*file, Part::Bodies, segment).map_err(attempt)?;
@@ -275,8 +311,26 @@ impl Reading {
         })
     }
 
+    /// Puts other files in the place of a segment's, and forgets all that was read from the old ones.
+    pub(crate) fn replace_segment(&self, segment: u64, replace: impl FnOnce() -> Result<()>) -> Result<()> {
+        let _alone = self.replacing.write();
+        let replaced = replace();
+        // Also after an error: the new file may be in place.
+        self.files.remove_if(|(of, _)| *of == segment);
+        self.blocks.remove_if(|(of, _)| *of == segment);
+        self.indexes.remove_if(|of| *of == segment);
+        replaced
+    }
+
     /// The stored hashes `from..to` of a tile level; level 0 is the leaves.
     pub(crate) fn hashes(&self, slot: &LogSlot, tile_level: u32, from: u64, to: u64) -> Result<Vec<Hash>> {
+        if tile_level == 0 && from < self.retention.minimum(&slot.id) {
+            return Err(Error::not_found(format!(
+                "log {}: the leaves from number {} on are pruned",
+                slot.id,
+                from + 1
+            )));
+        }
         let spans = slot.pieces.read().hashes(tile_level, from, to);
         let spans = spans.map_err(|leaf| {
             Error::corrupt(format!("log {}: no stored hash of tile level {tile_level} at number {}", slot.id, leaf + 1))

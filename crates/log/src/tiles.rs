@@ -73,6 +73,9 @@ impl NodeReader for StoredTree<'_> {
 
     fn node(&self, level: u8, index: u64) -> Result<Hash> {
         let location = tile::locate(level, index);
+        if location.tile_level == 0 && location.tile_index * WIDTH < self.reading.retention.minimum(&self.slot.id) {
+            return self.reading.retention.node(&self.slot.id, level, index);
+        }
         self.with_tile(location.tile_level, location.tile_index, |hashes| {
             tile::node(hashes, &location).map_err(|_| {
                 Error::corrupt(format!("log {}: the node of level {level} at {index} is not stored", self.slot.id))

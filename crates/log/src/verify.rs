@@ -7,12 +7,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tlog::Hash;
+use tlog::entry::Kind;
 use tlog::proof::verify_inclusion;
 use tlog::tile::WIDTH;
 
 use crate::error::{Error, Result};
 use crate::group::{self, Batch, Fields};
 use crate::model::{BodyState, Head, Reason, Record, RecordState};
+use crate::notes::ErasureNote;
 use crate::shared::Shared;
 use crate::state::LogSlot;
 use crate::tiles::StoredTree;
@@ -24,17 +26,7 @@ impl Shared {
             Ok(head) => head,
             Err(err) => return records.iter().map(|_| RecordState::Unchecked(err.to_string().into())).collect(),
         };
-        let fields: Vec<Fields<'_>> = records
-            .iter()
-            .map(|record| Fields {
-                kind: record.kind,
-                index: record.index,
-                received_at_us: record.received_at_us,
-                id: record.id,
-                salt: &record.salt,
-                body: &record.body,
-            })
-            .collect();
+        let fields: Vec<Fields<'_>> = records.iter().map(fields).collect();
         let leaves = group::leaves_of(&fields, &Batch);
         let mut tiles: HashMap<u64, Result<Arc<Vec<Hash>>>> = HashMap::new();
         let mut states = Vec::with_capacity(records.len());
@@ -55,9 +47,6 @@ impl Shared {
         if record.index >= head.size {
             return RecordState::Unsealed;
         }
-        if record.state == BodyState::Erased {
-            return RecordState::Tainted(Reason::ErasureUnexplained);
-        }
         if record.number != record.index + 1 {
             return RecordState::Tainted(Reason::IndexMismatch);
         }
@@ -65,10 +54,47 @@ impl Shared {
             .entry(record.index / WIDTH)
             .or_insert_with(|| self.authenticated_tile(slot, head, record.index / WIDTH));
         match tile {
-            Ok(leaves) if leaves[(record.index % WIDTH) as usize] == *leaf => RecordState::Verified,
+            Ok(leaves) if leaves[(record.index % WIDTH) as usize] == *leaf => match record.state {
+                BodyState::Present => RecordState::Verified,
+                BodyState::Erased { note_index, .. } => {
+                    self.state_of_erased(slot, head, record.number, note_index, tiles)
+                }
+            },
             Ok(_) => RecordState::Tainted(Reason::RecordChanged),
             Err(Error::Corrupt(_)) => RecordState::Tainted(Reason::TileChanged),
             Err(err) => RecordState::Unchecked(err.to_string().into()),
+        }
+    }
+
+    /// What is erased must be so by a note that is itself in the log.
+    fn state_of_erased(
+        &self,
+        slot: &LogSlot,
+        head: &Head,
+        number: u64,
+        note_index: u64,
+        tiles: &mut HashMap<u64, Result<Arc<Vec<Hash>>>>,
+    ) -> RecordState {
+        let unexplained = RecordState::Tainted(Reason::ErasureUnexplained);
+        if note_index >= head.size {
+            return unexplained;
+        }
+        let read = self.reading.records(slot, std::iter::once(note_index), 1);
+        let note = match &read {
+            Ok(records) => &records[0],
+            Err(Error::Corrupt(_)) => return unexplained,
+            Err(err) => return RecordState::Unchecked(err.to_string().into()),
+        };
+        let named =
+            note.kind == Kind::ErasureNote && ErasureNote::decode(&note.body).is_some_and(|it| it.names(number));
+        if !named {
+            return unexplained;
+        }
+        let leaf = group::leaves_of(&[fields(note)], &Batch)[0];
+        match self.state_of(slot, head, note, &leaf, tiles) {
+            RecordState::Verified => RecordState::Erased,
+            RecordState::Unchecked(why) => RecordState::Unchecked(why),
+            _ => unexplained,
         }
     }
 
@@ -98,5 +124,17 @@ impl Shared {
         let leaves = Arc::new(leaves);
         self.authenticated.put((slot.ordinal, tile), Arc::clone(&leaves), 32 * leaves.len() + 64);
         Ok(leaves)
+    }
+}
+
+fn fields(record: &Record) -> Fields<'_> {
+    Fields {
+        kind: record.kind,
+        index: record.index,
+        received_at_us: record.received_at_us,
+        id: record.id,
+        salt: &record.salt,
+        body: &record.body,
+        state: record.state,
     }
 }

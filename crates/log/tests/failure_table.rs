@@ -8,6 +8,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{HOST, LOG, SEED, START_US, event};
 use log::fsck::{self, Verdict};
@@ -16,6 +17,8 @@ use log::store::faulty::{Fault, FaultyStore, Plan};
 use log::store::memory::{MemoryStore, Survival};
 use log::{Error, InstanceSeed, LogId, LogState, Logs, ManualClock, NewEntry, Options, RecordState, SeededEntropy};
 use tlog::Hash;
+use tlog::checkpoint::SignedCheckpoint;
+use tlog::note::VerifierKey;
 
 const OTHER: LogId = LogId([8; 16]);
 const BATCHES: u64 = 10;
@@ -38,27 +41,63 @@ struct Told {
     heads: Vec<(LogId, u64, Hash)>,
 }
 
-/// Batches of three events to two logs, reading heads in between; reopens half-way.
+/// Batches of three events to two logs, reading heads in between; reopens half-way. All the while somebody else polls the
+/// checkpoints.
 fn workload(store: &Arc<dyn Store>, signer: &Arc<dyn Store>, told: &mut Told) -> Result<(), Error> {
     for half in 0..2 {
         let logs = open(Arc::clone(store), Arc::clone(signer), half)?;
-        for id in [LOG, OTHER] {
-            if half == 0 {
-                logs.create(id)?;
-            }
-        }
-        for batch in 0..BATCHES {
-            for id in [LOG, OTHER] {
-                let first = (half * BATCHES + batch) * 3;
-                let entries: Vec<NewEntry> = (first..first + 3).map(event).collect();
-                let places = logs.append_blocking(id, entries)?;
-                let numbers = (first..).zip(places.iter().map(|place| place.index));
-                told.acknowledged.entry(id).or_default().extend(numbers);
-                let head = logs.head(&id)?;
-                told.heads.push((id, head.size, head.root));
-            }
-        }
+        let done = AtomicBool::new(false);
+        let (result, polled) = std::thread::scope(|scope| {
+            let poller = scope.spawn(|| poll(&logs, &done));
+            let result = half_of_it(&logs, half, told);
+            done.store(true, Ordering::SeqCst);
+            (result, poller.join().unwrap())
+        });
+        told.heads.extend(polled);
+        result?;
         logs.shutdown();
+    }
+    Ok(())
+}
+
+/// What a client sees that asks for the checkpoints again and again, until it is done.
+fn poll(logs: &Logs, done: &AtomicBool) -> Vec<(LogId, u64, Hash)> {
+    let mut seen = BTreeMap::new();
+    loop {
+        let last_look = done.load(Ordering::SeqCst);
+        for id in [LOG, OTHER] {
+            if let Ok(head) = logs.head(&id).map_err(drop)
+                && seen.get(&(id, head.size)) != Some(&head.root)
+            {
+                let key: VerifierKey = logs.vkey(&id).unwrap().parse().unwrap();
+                let signed = SignedCheckpoint::open(&head.checkpoint, &logs.origin(&id), &[key]).unwrap();
+                let before = seen.insert((id, signed.checkpoint.size), signed.checkpoint.root);
+                assert!(before.is_none_or(|root| root == signed.checkpoint.root), "two roots for one size");
+            }
+        }
+        if last_look {
+            return seen.into_iter().map(|((id, size), root)| (id, size, root)).collect();
+        }
+        std::thread::yield_now();
+    }
+}
+
+fn half_of_it(logs: &Logs, half: u64, told: &mut Told) -> Result<(), Error> {
+    for id in [LOG, OTHER] {
+        if half == 0 {
+            logs.create(id)?;
+        }
+    }
+    for batch in 0..BATCHES {
+        for id in [LOG, OTHER] {
+            let first = (half * BATCHES + batch) * 3;
+            let entries: Vec<NewEntry> = (first..first + 3).map(event).collect();
+            let places = logs.append_blocking(id, entries)?;
+            let numbers = (first..).zip(places.iter().map(|place| place.index));
+            told.acknowledged.entry(id).or_default().extend(numbers);
+            let head = logs.head(&id)?;
+            told.heads.push((id, head.size, head.root));
+        }
     }
     Ok(())
 }

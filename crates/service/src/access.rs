@@ -119,6 +119,8 @@ pub enum Verb {
     ManageTokens,
     /// Add, activate and retire encryption keys.
     ManageKeys,
+    /// Replace a log's key, erase and prune events, close, open and adopt logs.
+    ManageLogs,
     /// Read one's own account and tokens, revoke one's own tokens, change one's own password.
     OwnProfile,
     /// Exchange a refresh token for fresh ones.
@@ -152,13 +154,14 @@ pub const TABLE: &[Rule] = &[
     Rule { verb: Verb::ManageAccounts,      roles: ADMIN,                                          scope: Some(Scope::Admin),   attempt: "manage accounts" },
     Rule { verb: Verb::ManageTokens,        roles: ADMIN,                                          scope: Some(Scope::Admin),   attempt: "manage tokens" },
     Rule { verb: Verb::ManageKeys,          roles: ADMIN,                                          scope: Some(Scope::Admin),   attempt: "manage keys" },
+    Rule { verb: Verb::ManageLogs,          roles: ADMIN,                                          scope: Some(Scope::Admin),   attempt: "manage logs" },
     Rule { verb: Verb::OwnProfile,          roles: ANY,                                            scope: None,                 attempt: "read the own profile" },
     Rule { verb: Verb::RefreshTokens,       roles: ANY,                                            scope: Some(Scope::Refresh), attempt: "refresh tokens" },
 ];
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Verb; 11] = [
+    pub const ALL: [Verb; 12] = [
         Verb::IngestEvents,
         Verb::ReadEvents,
         Verb::ExtractEvents,
@@ -168,6 +171,7 @@ impl Verb {
         Verb::ManageAccounts,
         Verb::ManageTokens,
         Verb::ManageKeys,
+        Verb::ManageLogs,
         Verb::OwnProfile,
         Verb::RefreshTokens,
     ];

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use log::{Clock, Entropy, SystemClock, SystemEntropy};
 
+pub use crate::verification::VerificationOptions;
+
 /// Settings of one service.
 #[derive(Clone)]
 pub struct Config {
@@ -23,6 +25,8 @@ pub struct Config {
     pub log: log::Options,
     /// The index's own limits.
     pub index: IndexOptions,
+    /// When logs are verified as a whole.
+    pub verification: VerificationOptions,
 }
 
 impl Config {
@@ -36,6 +40,7 @@ impl Config {
             lockout: Lockout::default(),
             log: log::Options::default(),
             index: IndexOptions::default(),
+            verification: VerificationOptions::default(),
         }
     }
 }

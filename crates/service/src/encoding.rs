@@ -167,7 +167,7 @@ impl Decoder {
             verdict: None,
             record,
         };
-        if event.record.state == log::BodyState::Erased {
+        if event.record.state.is_erased() {
             event.state = EventState::Erased;
             return event;
         }
@@ -237,30 +237,35 @@ fn note(about: &str, body: &[u8]) -> Vec<u8> {
     serde_json::to_vec(&event).expect("a value serializes, and writing to memory cannot fail")
 }
 
-/// The leaf hash that the record's stored bytes give; `None` when the body is gone.
+/// The leaf hash that the record's stored bytes give, an erased one's commitment included; `None` if they give none.
 pub fn leaf_hash(record: &log::Record) -> Option<tlog::Hash> {
     entry_bytes(record).map(|entry| tlog::leaf_hash(&entry))
 }
 
-/// The log entry that the record's stored bytes give; `None` when the body is gone.
+/// The log entry that the record's stored bytes give, an erased one's commitment included; `None` if they give none.
 pub fn entry_bytes(record: &log::Record) -> Option<Vec<u8>> {
-    if record.state == log::BodyState::Erased {
-        return None;
-    }
-    let payload = match record.kind.is_committed(record.body.len()) {
-        true => Payload::Committed { commitment: tlog::commitment(&record.salt, &record.body) },
-        false => Payload::Inline(&record.body),
+    let (payload, body_bytes) = match record.state {
+        log::BodyState::Erased { body_bytes, .. } => {
+            (Payload::Committed { commitment: tlog::Hash((*record.body).try_into().ok()?) }, body_bytes)
+        }
+        log::BodyState::Present => {
+            let payload = match record.kind.is_committed(record.body.len()) {
+                true => Payload::Committed { commitment: tlog::commitment(&record.salt, &record.body) },
+                false => Payload::Inline(&record.body),
+            };
+            (payload, u32::try_from(record.body.len()).ok()?)
+        }
     };
     let entry = Entry {
         kind: record.kind,
-        body_bytes: u32::try_from(record.body.len()).ok()?,
+        body_bytes,
         index: record.index,
         number: record.number,
         received_at_us: record.received_at_us,
         id: record.id,
         payload,
     };
-    Some(entry.encode())
+    entry.check().is_ok().then(|| entry.encode())
 }
 
 #[cfg(test)]
@@ -308,11 +313,15 @@ mod tests {
     #[test]
     fn a_run_of_records_reads_as_each_alone() {
         let by = |via: &str| RecordedBy { account: None, via: via.into(), from: None };
-        let bodies = ["native", "native", "silo", "native"].map(|via| Prefix::new(&by(via)).body(b"{\"action\":\"a\"}"));
+        let bodies =
+            ["native", "native", "silo", "native"].map(|via| Prefix::new(&by(via)).body(b"{\"action\":\"a\"}"));
         let mut decoder = Decoder::default();
         for body in bodies.into_iter().chain([vec![1, 0, 2, b'{', b'}'], vec![1, 0]]) {
             let (run, alone) = (decoder.event(record(Kind::Event, body.clone())), event(record(Kind::Event, body)));
-            assert_eq!((run.recorded_by(), run.state(), run.json()), (alone.recorded_by(), alone.state(), alone.json()));
+            assert_eq!(
+                (run.recorded_by(), run.state(), run.json()),
+                (alone.recorded_by(), alone.state(), alone.json())
+            );
         }
     }
 

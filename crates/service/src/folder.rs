@@ -34,6 +34,9 @@ use crate::{accounts, organisations, secrets};
 /// Version of the folder's layout.
 const FORMAT: u32 = 1;
 
+/// The key epoch that a data folder begins with.
+const FIRST_EPOCH: u32 = 1;
+
 /// Longest audit host, in bytes: that of a host name.
 const AUDIT_HOST_BYTES_MAX: usize = 253;
 
@@ -86,6 +89,8 @@ pub(crate) struct Folder {
     pub instance: Instance,
     pub control_log: LogId,
     pub seed: Zeroizing<[u8; 32]>,
+    /// Seeds of later key epochs.
+    pub later_seeds: Vec<(u32, Zeroizing<[u8; 32]>)>,
     /// Released when dropped.
     pub lock: File,
 }
@@ -133,6 +138,7 @@ fn make(config: &Config, init: Init) -> Result<Initialised> {
         instance: Instance { id: hex::encode(random(config)), audit_host: init.audit_host },
         control_log: LogId(random(config)),
         seed,
+        later_seeds: Vec::new(),
         lock,
     };
     let logs = folder.open_logs(config)?;
@@ -195,14 +201,16 @@ impl Folder {
             fs::remove_file(&unfinished).map_err(|e| io("remove", &unfinished, e))?;
         }
         let instance = Instance { id: file.id, audit_host: file.audit_host };
-        Ok(Folder { instance, control_log, seed: read_seed(data)?, lock })
+        let (seed, later_seeds) = (read_seed(data, FIRST_EPOCH)?, read_later_seeds(data)?);
+        Ok(Folder { instance, control_log, seed, later_seeds, lock })
     }
 
     /// Opens the logs in the folder.
     pub fn open_logs(&self, config: &Config) -> Result<Logs> {
         let (store, signer) = stores(&config.data);
         let (clock, entropy) = (Arc::clone(&config.clock), Arc::clone(&config.entropy));
-        let seed = InstanceSeed::new(*self.seed);
+        let first = InstanceSeed::new(*self.seed);
+        let seed = self.later_seeds.iter().fold(first, |seeds, (epoch, seed)| seeds.with_epoch(*epoch, **seed));
         let host = &self.instance.audit_host;
         Ok(Logs::open(store, signer, seed, host, config.log.clone(), clock, entropy)?)
     }
@@ -313,13 +321,50 @@ fn sync_folder(path: &Path) -> Result<()> {
 fn write_seed(data: &Path, seed: &[u8; 32]) -> Result<()> {
     let keys = data.join("keys");
     fs::DirBuilder::new().mode(0o700).create(&keys).map_err(|e| io("make", &keys, e))?;
-    let text = Zeroizing::new(format!("{}\n", hex::encode(seed)));
-    write_new(&keys.join("instance.seed"), text.as_bytes(), 0o600)?;
-    sync_folder(&keys)
+    write_seed_of(data, FIRST_EPOCH, seed)
 }
 
-fn read_seed(data: &Path) -> Result<Zeroizing<[u8; 32]>> {
-    let path = data.join("keys").join("instance.seed");
+fn write_seed_of(data: &Path, epoch: u32, seed: &[u8; 32]) -> Result<()> {
+    let path = seed_path(data, epoch);
+    let text = Zeroizing::new(format!("{}\n", hex::encode(seed)));
+    // Under another name first: a file of that name is whole.
+    let tmp = path.with_extension("seed.tmp");
+    match fs::remove_file(&tmp) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(io("remove", &tmp, e)),
+        _ => {}
+    }
+    write_new(&tmp, text.as_bytes(), 0o600)?;
+    fs::rename(&tmp, &path).map_err(|e| io("rename", &tmp, e))?;
+    sync_folder(&data.join("keys"))
+}
+
+/// Makes the seed of the next key epoch; it is durable when this returns.
+pub(crate) fn new_seed(data: &Path, epoch: u32, entropy: &dyn log::Entropy) -> Result<Zeroizing<[u8; 32]>> {
+    let mut seed = Zeroizing::new([0; 32]);
+    entropy.fill(&mut *seed);
+    write_seed_of(data, epoch, &seed)?;
+    Ok(seed)
+}
+
+fn seed_path(data: &Path, epoch: u32) -> PathBuf {
+    let name = if epoch == FIRST_EPOCH { "instance.seed".to_owned() } else { format!("instance.{epoch}.seed") };
+    data.join("keys").join(name)
+}
+
+/// Seeds of epochs after the first, which follow each other without a gap.
+fn read_later_seeds(data: &Path) -> Result<Vec<(u32, Zeroizing<[u8; 32]>)>> {
+    let mut seeds = Vec::new();
+    for epoch in FIRST_EPOCH + 1.. {
+        if !seed_path(data, epoch).exists() {
+            break;
+        }
+        seeds.push((epoch, read_seed(data, epoch)?));
+    }
+    Ok(seeds)
+}
+
+fn read_seed(data: &Path, epoch: u32) -> Result<Zeroizing<[u8; 32]>> {
+    let path = seed_path(data, epoch);
     let text = Zeroizing::new(fs::read_to_string(&path).map_err(|e| io("read", &path, e))?);
     let others = fs::metadata(&path).map_err(|e| io("read", &path, e))?.permissions().mode() & 0o077;
     if others != 0 {

@@ -24,6 +24,7 @@
 //! | encryption keys | `add_key` `activate_key` `retire_key` `list_keys` |
 //! | events in | `ingest` |
 //! | events out | `query` `query_refined` `query_by_time` `count` `get` `find` `follow` |
+//! | logs | `log_keys` `rotate_log_key` `erase_events` `prune_events` `set_legal_hold` `legal_hold` `log_standing` `close_log` `open_successor` `adopt_log` `acknowledge_taint` `verify_all_logs` |
 //! | proofs | `head` `checkpoint_at` `vkey` `tile` `bundle` `prove_inclusion` `prove_consistency` `prove_event` |
 //!
 //! Verbs that are not `async` may read from disk: call them from a thread that may block.
@@ -33,6 +34,7 @@ mod accounts;
 pub mod config;
 mod control;
 mod encoding;
+pub mod erasure;
 mod error;
 pub mod extraction;
 mod folder;
@@ -40,6 +42,8 @@ pub mod follow;
 pub mod ingest;
 pub mod keys;
 mod lockout;
+mod log_keys;
+mod log_life;
 mod login;
 pub mod model;
 mod organisations;
@@ -49,14 +53,18 @@ mod projection;
 mod proofs;
 pub mod query;
 pub mod refine;
+mod retention;
 mod sealing;
 mod secrets;
 mod service;
 mod status;
 mod tokens;
+mod verification;
 mod window;
 
 pub use jiff::Timestamp;
+/// Whether a log takes entries, and why not.
+pub use log::{LogState, ReadOnlyReason};
 
 /// Encryption to keys of organisations: the schemes by name.
 pub use seal;
@@ -67,12 +75,15 @@ pub use tlog;
 
 pub use access::{Caller, Principal, Role, Scope, Verb};
 pub use accounts::{AccountChange, AccountInfo, NewAccount};
-pub use config::{Config, IndexOptions, Lockout, PasswordCost};
+pub use config::{Config, IndexOptions, Lockout, PasswordCost, VerificationOptions};
+pub use erasure::{ErasureDone, ErasureOrder};
 pub use error::{Error, ErrorKind, Result};
 pub use folder::{Init, Initialised, Instance};
 pub use follow::Follow;
 pub use ingest::{IngestOptions, ItemError, ItemResult, Receipt};
 pub use keys::{KeyInfo, KeyState};
+pub use log_keys::{LogKeyInfo, RotatedKey};
+pub use log_life::LogStanding;
 pub use login::LoginError;
 pub use model::{
     AccountId, Event, EventDraft, EventState, Fields, Invalid, Kind, NewEvent, OrgId, Outcome, RecordedBy,
@@ -81,6 +92,8 @@ pub use model::{
 pub use organisations::{OrgChange, OrgInfo};
 pub use proofs::{LogHead, SealedProof};
 pub use query::{EventQuery, Order, Page, Purpose};
+pub use retention::{PruneDone, PruneTo};
 pub use service::{Rebuilt, Service};
 pub use status::{LogStatus, Status};
 pub use tokens::{AuthenticateError, NewToken, TokenForm, TokenInfo};
+pub use verification::LastVerification;

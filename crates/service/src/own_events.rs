@@ -10,6 +10,9 @@
 //! | `organisation.created`, `organisation.renamed` | admin | with before and after | before the answer |
 //! | `account.created`, `account.changed` | admin | with before and after; never a password | before the answer |
 //! | `key.added`, `key.activated`, `key.retired` | admin | encryption keys of an organisation, by name | before the answer |
+//! | `log.verified` | system | the verdict of a verification of the whole log | by itself |
+//! | `log.hold_changed`, `log.adopted`, `log.taint_acknowledged` | admin | acts of an administrator on a log | before the answer |
+//! | `disk.full` | system | the disk is full; written from the space kept for it, to the control log | at once |
 //! | `events.extracted` | system | events were handed out: how many, and which numbers | soon, coalesced |
 //!
 //! Where an organisation has an active encryption key, its own events are encrypted like all others.
@@ -23,7 +26,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use log::{Clock, LogId};
@@ -65,6 +68,16 @@ pub const KEY_ADDED: &str = "key.added";
 pub const KEY_ACTIVATED: &str = "key.activated";
 /// Action when an encryption key was retired.
 pub const KEY_RETIRED: &str = "key.retired";
+/// Action when events were held, or a hold was lifted.
+pub const LEGAL_HOLD: &str = "log.hold_changed";
+/// Action when a person acknowledged what is wrong with a log as a whole.
+pub const TAINT_ACKNOWLEDGED: &str = "log.taint_acknowledged";
+/// Action when a log whose signer's record was lost was taken up again.
+pub const LOG_ADOPTED: &str = "log.adopted";
+/// Action of a verdict on a whole log.
+pub const LOG_VERIFIED: &str = "log.verified";
+/// Action when the disk is full.
+pub const DISK_FULL: &str = "disk.full";
 /// Action when events were handed out.
 pub const EVENTS_EXTRACTED: &str = "events.extracted";
 
@@ -164,6 +177,8 @@ pub struct OwnEvents {
     accepted: AtomicU64,
     done: watch::Sender<u64>,
     lost: AtomicU64,
+    /// That the disk is full was said.
+    alarmed: AtomicBool,
     tallies: Mutex<HashMap<Alike, Tally>>,
 }
 
@@ -179,6 +194,7 @@ impl OwnEvents {
             accepted: AtomicU64::new(0),
             done: watch::channel(0).0,
             lost: AtomicU64::new(0),
+            alarmed: AtomicBool::new(false),
             tallies: Mutex::default(),
         }
     }
@@ -321,6 +337,7 @@ impl OwnEvents {
                 _ = self.queued.notified() => {}
                 _ = ticks.tick() => {
                     tick();
+                    self.note_full_disk().await;
                     self.flush(false);
                 }
                 _ = stop.changed() => break,
@@ -329,6 +346,19 @@ impl OwnEvents {
         }
         self.flush(true);
         self.drain().await;
+    }
+
+    /// Says in the control log that the disk is full, once each time it becomes so. Uses the space kept for that.
+    async fn note_full_disk(&self) {
+        let full = self.sealer.disk_is_full();
+        if !full || self.alarmed.swap(full, Ordering::SeqCst) {
+            self.alarmed.store(full, Ordering::SeqCst);
+            return;
+        }
+        let draft = draft(DISK_FULL, Kind::System, Outcome::Failure, None, &Caller::internal());
+        if let Err(error) = self.sealer.alarm(self.control_log, vec![handed(None, None, &draft)]).await {
+            self.lose(1, &format!("{:?}", Error::from(error)));
+        }
     }
 
     async fn drain(&self) {

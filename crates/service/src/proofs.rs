@@ -58,7 +58,7 @@ impl Service {
         Ok(self.logs().checkpoint_at(&log, size)?)
     }
 
-    /// The verifier key that checks the log's checkpoints (C2SP signed-note text).
+    /// The verifier key that signs the log's checkpoints now (C2SP signed-note text); all of them are in `log_keys`.
     pub fn vkey(&self, who: &Principal, org: OrgId) -> Result<String> {
         let log = self.provable(who, org)?;
         Ok(self.logs().vkey(&log)?)
@@ -106,8 +106,8 @@ impl Service {
         let missing = || Error::not_found(format!("no event has the number {number}"));
         let index = number.checked_sub(1).filter(|index| *index < head.size).ok_or_else(missing)?;
         let record = self.logs().read(&log, index..index + 1, usize::MAX)?.pop().ok_or_else(missing)?;
-        let entry =
-            encoding::entry_bytes(&record).ok_or_else(|| Error::not_found("the content of this event was erased"))?;
+        let entry = encoding::entry_bytes(&record)
+            .ok_or_else(|| Error::corrupt("the event cannot be proven", "its stored bytes make no entry"))?;
         Ok(SealedProof {
             index,
             leaf_hash: tlog::leaf_hash(&entry),

@@ -103,7 +103,8 @@ pub struct Page {
     pub next: Option<u64>,
     /// The head when the page was read; every event up to its size was looked at.
     pub head: LogHead,
-    /// With `verify`: whether at least one event of the page is not what was committed.
+    /// With `verify`: whether at least one event of the page is not what was committed, or something is wrong with the log
+    /// as a whole that nobody acknowledged.
     pub tainted: Option<bool>,
     /// The organisation has, or had, its events encrypted: what they say, no filter can see.
     pub sealed: bool,
@@ -171,6 +172,12 @@ impl Service {
         self.allow(who, Verb::ReadEvents, org)?;
         let log = self.log_of(org)?;
         let reading = self.reading(org, &Query::All, verify)?;
+        if (1..reading.lowest).contains(&number) {
+            return Err(Error::not_found(format!(
+                "the event of number {number} was pruned; the first one kept has number {}",
+                reading.lowest
+            )));
+        }
         let event = match (1..=reading.head.size).contains(&number) {
             true => self.to_events(log, reading.read(number, number)?, verify).pop(),
             false => None,
@@ -205,7 +212,8 @@ impl Service {
             Order::Descending => reading.descending(limit)?,
         };
         let events = self.to_events(reading.log, records, query.verify);
-        let tainted = events.iter().any(|event| matches!(event.verdict, Some(Verdict::Tainted(_))));
+        let tainted = events.iter().any(|event| matches!(event.verdict, Some(Verdict::Tainted(_))))
+            || (query.verify && self.is_tainted_as_a_whole(org));
         Ok(Page {
             events,
             next,
@@ -219,9 +227,11 @@ impl Service {
     fn reading(&self, org: OrgId, filter: &Query, verify: bool) -> Result<Reading<'_>> {
         let (ordinal, log) = {
             let state = self.control().state();
-            let ordinal = state.ordinal(org).ok_or_else(crate::organisations::no_org)?;
-            (ordinal, state.orgs()[ordinal as usize].log)
+            let (ordinal, org) = state.ordinal(org).zip(state.org(org)).ok_or_else(crate::organisations::no_org)?;
+            (ordinal, org.log)
         };
+        // What is pruned is not there to be read; whoever asks for one of them by number is told so.
+        let minimum = self.logs().minimum_index(&log)?;
         let head = self.logs().head(&log)?;
         let (mut window, filter) = window::split(filter);
         window.highest = window.highest.min(head.size);
@@ -232,7 +242,7 @@ impl Service {
             indexed: OnceCell::new(),
             prepared: filter.prepare(),
             filter,
-            lowest: window.lowest.max(1),
+            lowest: window.lowest.max(minimum + 1),
             highest: window.highest,
             head,
             verify,
@@ -377,6 +387,10 @@ impl Reading<'_> {
     fn matches(&self, record: &Record) -> bool {
         if self.filter == Query::All {
             return true;
+        }
+        if record.state.is_erased() {
+            // It is in no index either.
+            return false;
         }
         let event = encoding::event(record.clone());
         // Whoever asks for verification has to see what cannot be read: it may have been what was asked for.

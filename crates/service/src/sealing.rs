@@ -139,6 +139,23 @@ impl Sealer {
     }
 }
 
+impl Sealer {
+    /// Whether the last write found the disk full.
+    pub fn disk_is_full(&self) -> bool {
+        self.logs.stats().disk_full
+    }
+
+    /// Appends own events that say that something is wrong, from the space that is kept for them on a full disk.
+    pub async fn alarm(&self, log: LogId, events: Vec<Handed>) -> Result<Vec<Appended>, NotAppended> {
+        let Entrance { key, _gate, .. } = self.enter(log).await.map_err(NotAppended::Failed)?;
+        let entries = match key {
+            None => clear(&events),
+            Some(key) => sealed(&key, &events, &*self.entropy),
+        };
+        Ok(self.logs.append_alarm(log, entries).await?)
+    }
+}
+
 /// Why events were not appended.
 #[derive(Debug)]
 pub enum NotAppended {

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::fs;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 
 use jiff::Timestamp;
 use log::{Clock, Entropy, LogId, Logs};
@@ -26,6 +27,7 @@ use crate::passwords::Passwords;
 use crate::projection::Projections;
 use crate::sealing::Sealer;
 use crate::secrets;
+use crate::verification::{VerificationOptions, Verifications};
 
 /// The only door to the trail. Cheap to clone; all clones are one service.
 #[derive(Clone)]
@@ -33,8 +35,9 @@ pub struct Service {
     inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(crate) struct Inner {
     instance: Instance,
+    data: PathBuf,
     seed: Zeroizing<[u8; 32]>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -47,6 +50,12 @@ struct Inner {
     /// Addresses from which each token was used since the start.
     addresses: Mutex<HashMap<TokenId, Vec<IpAddr>>>,
     projections: Projections,
+    verifications: Verifications,
+    verification: VerificationOptions,
+    /// Held while logs are verified as a whole.
+    verification_turn: tokio::sync::Mutex<()>,
+    /// Held while a seed is made and a key replaced.
+    seed_files: Mutex<()>,
     stop: watch::Sender<bool>,
     own_writer: Mutex<Option<JoinHandle<()>>>,
     /// The data folder is ours for as long as this lives; declared last, so that everything else is gone before it is
@@ -88,6 +97,11 @@ impl Service {
         let service = Service {
             inner: Arc::new(Inner {
                 instance: folder.instance,
+                verifications: Verifications::open(&config.data),
+                data: config.data,
+                verification: config.verification,
+                verification_turn: tokio::sync::Mutex::default(),
+                seed_files: Mutex::default(),
                 seed: folder.seed,
                 passwords: Arc::new(Passwords::new(config.passwords, Arc::clone(&config.entropy))?),
                 lockouts: Mutex::new(Lockouts::new(config.lockout)),
@@ -106,11 +120,17 @@ impl Service {
         };
         // The writer must not keep the service alive: it holds a weak handle, and ends with it.
         let weak = Arc::downgrade(&service.inner);
-        let tick = move || {
-            if let Some(inner) = weak.upgrade() {
-                Service { inner }.expire_locks();
+        let tick = {
+            let weak = Weak::clone(&weak);
+            move || {
+                if let Some(inner) = weak.upgrade() {
+                    Service { inner }.expire_locks();
+                }
             }
         };
+        if let Some(every) = service.inner.verification.every {
+            tokio::spawn(Service::keep_verifying(weak, every));
+        }
         *service.inner.own_writer.lock() = Some(tokio::spawn(own.run(stopped, tick)));
         Ok(service)
     }
@@ -228,6 +248,31 @@ impl Service {
 
     pub(crate) fn addresses(&self) -> &Mutex<HashMap<TokenId, Vec<IpAddr>>> {
         &self.inner.addresses
+    }
+
+    pub(crate) fn upgrade(weak: &Weak<Inner>) -> Option<Service> {
+        weak.upgrade().map(|inner| Service { inner })
+    }
+
+    /// The data folder.
+    pub(crate) fn data(&self) -> &Path {
+        &self.inner.data
+    }
+
+    pub(crate) fn verifications(&self) -> &Verifications {
+        &self.inner.verifications
+    }
+
+    pub(crate) fn verification_options(&self) -> VerificationOptions {
+        self.inner.verification
+    }
+
+    pub(crate) fn verification_turn(&self) -> &tokio::sync::Mutex<()> {
+        &self.inner.verification_turn
+    }
+
+    pub(crate) fn seed_files(&self) -> &Mutex<()> {
+        &self.inner.seed_files
     }
 
     pub(crate) fn projections(&self) -> &Projections {

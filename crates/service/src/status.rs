@@ -2,13 +2,14 @@
 
 use crate::model::OrgId;
 use crate::service::Service;
+use crate::verification::LastVerification;
 
 /// What an operator wants to know. Cheap to make.
 #[derive(Clone, Debug)]
 pub struct Status {
     /// The log's counters.
     pub log: log::Stats,
-    /// Logs that take no entries, with the reason; empty when all is well.
+    /// Logs that take no entries although nobody closed them, with the reason; empty when all is well.
     pub read_only: Vec<LogStatus>,
     /// Why the store takes no entries at all any more, if so.
     pub stopped: Option<String>,
@@ -26,6 +27,8 @@ pub struct Status {
     pub own_events_waiting: u64,
     /// Own events that could not be appended since the start.
     pub own_events_lost: u64,
+    /// Logs whose last verification as a whole was not good and that nobody acknowledged.
+    pub unverified: Vec<(Option<OrgId>, log::LogId, LastVerification)>,
 }
 
 /// One log that takes no entries.
@@ -40,9 +43,10 @@ pub struct LogStatus {
 }
 
 impl Status {
-    /// Says whether requests can be served as promised: the store takes entries and no log is read-only.
+    /// Says whether requests can be served as promised: the store takes entries, no log is read-only that nobody closed, and
+    /// none failed its last verification.
     pub fn is_ready(&self) -> bool {
-        self.stopped.is_none() && self.read_only.is_empty() && self.index_error.is_none()
+        self.stopped.is_none() && self.read_only.is_empty() && self.index_error.is_none() && self.unverified.is_empty()
     }
 }
 
@@ -57,7 +61,7 @@ impl Service {
             (state.orgs().len() as u64, state.accounts().len() as u64, orgs)
         };
         let read_only = orgs.into_iter().filter_map(|(org, log)| match self.logs().state(&log) {
-            Ok(log::LogState::Open) => None,
+            Ok(state) if state.is_sound() => None,
             Ok(state) => Some(LogStatus { org, log, state }),
             // Its record is durable and the log is being opened this very moment.
             Err(_) => None,
@@ -73,6 +77,7 @@ impl Service {
             accounts,
             own_events_waiting: self.own().waiting(),
             own_events_lost: self.own().lost(),
+            unverified: self.failed_verifications(),
         }
     }
 }

@@ -29,7 +29,7 @@ async fn ask(service: &Service, who: &Principal, org: OrgId, verb: Verb) -> Opti
         Verb::ManageAccounts => kind(service.list_accounts(who, Some(org))),
         Verb::ManageTokens => kind(service.list_tokens(who, None)),
         Verb::OwnProfile => kind(service.profile(who)),
-        Verb::ManageKeys | Verb::RefreshTokens => kind(service.check(who, verb, org)),
+        Verb::ManageKeys | Verb::ManageLogs | Verb::RefreshTokens => kind(service.check(who, verb, org)),
     }
 }
 

@@ -1,4 +1,5 @@
 //! `key`: encryption keys of an organisation, through the native API. Public keys only; private ones stay where they are.
+//! The keys that sign logs are in `cmd/log.rs`.
 
 use std::io::Read as _;
 
@@ -42,6 +43,8 @@ pub fn key(command: &cli::Key) -> anyhow::Result<()> {
             }
             show(remote, &reply)
         }
+        cli::Key::Show { of } => super::log::keys(of),
+        cli::Key::Rotate { of, reason, believed_size } => super::log::rotate(of, reason, *believed_size),
         cli::Key::Activate { remote, org, name } => {
             let client = Client::new(remote)?;
             let org = client.org(org.as_deref())?;

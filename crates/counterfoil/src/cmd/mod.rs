@@ -7,5 +7,6 @@ pub mod events;
 pub mod import;
 pub mod init;
 pub mod key;
+pub mod log;
 pub mod serve;
 pub mod verify;

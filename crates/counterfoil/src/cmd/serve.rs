@@ -49,6 +49,9 @@ pub fn service_config(settings: &Settings) -> Config {
     config.lockout.lock_for = minutes(settings.lockout_lock_minutes.value);
     config.log.block_cache_bytes = mebibytes(settings.block_cache_mib.value);
     config.index.writer_memory_bytes = mebibytes(settings.index_memory_mib.value);
+    let hours = settings.verify_every_hours.value;
+    config.verification.every = (hours > 0).then(|| Duration::from_secs(u64::from(hours) * 3_600));
+    config.verification.bytes_per_second = mebibytes(settings.verify_mib_per_second.value) as u64;
     config
 }
 
@@ -187,6 +190,10 @@ async fn readyz(State((service, _)): State<(Service, Arc<Metrics>)>) -> Response
     for log in &status.read_only {
         reasons.push(format!("log {} is read-only: {:?}", log.log, log.state));
     }
+    for (_, log, last) in &status.unverified {
+        let (verdict, at, reasons_found) = (&last.verdict, last.at(), last.reasons.join(", "));
+        reasons.push(format!("log {log} was {verdict} when it was verified as a whole at {at}: {reasons_found}"));
+    }
     (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n").into_response()
 }
 
@@ -210,6 +217,8 @@ async fn show_metrics(State((service, metrics)): State<(Service, Arc<Metrics>)>)
             "commit_files" => count(stats.commit_files),
             "segments" => count(stats.segments),
             "store_stopped" => count(u64::from(stats.stopped.is_some())),
+            "disk_full" => count(u64::from(stats.disk_full)),
+            "logs_unverified" => count(status.unverified.len() as u64),
             "organisations" => count(status.organisations),
             "accounts" => count(status.accounts),
             "index_documents" => count(status.index_documents),

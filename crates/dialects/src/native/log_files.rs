@@ -10,12 +10,12 @@ use http::{StatusCode, header};
 use service::tlog::extends::Extends;
 use service::tlog::tile::Resource;
 use service::tlog::tlog_proof::TlogProof;
-use service::{Error, OrgId, Principal, Service, Verb};
+use service::{Error, LogState, OrgId, Principal, Service, Verb};
 
 use super::call::{Bearer, InOrg, blocking, reply};
 use super::parameters::{Known, Parameters};
 use super::problem::{Document, Problem, Result};
-use super::wire::{Head, Key, Keys, Log, State as LogState, time};
+use super::wire::{Head, Key, Keys, Log, State as StateFile, time};
 use crate::Context;
 
 const NONE: Known = Known { once: &[], repeated: &[] };
@@ -68,7 +68,7 @@ pub async fn log(State(context): State<Context>, InOrg { who, org }: InOrg) -> R
             origin: head.origin.clone(),
             path: format!("/l/{}", service.get_org(&who, org)?.log),
             vkey: service.vkey(&who, org)?,
-            state: state_of(service, org),
+            state: state_name(&service.log_standing(&who, org)?.state),
             head: Head::from(&head),
             checkpoint: head.checkpoint.to_string(),
         })
@@ -156,23 +156,36 @@ pub async fn extends(State(context): State<Context>, call: InLog, RawQuery(query
     responses((status = 200, body = Keys)))]
 pub async fn keys(State(context): State<Context>, call: InLog, RawQuery(query): RawQuery) -> Result<Response> {
     Parameters::read(query.as_deref(), &NONE)?;
-    let vkey = blocking(move || context.service.vkey(&call.who, call.org)).await?;
-    Ok(reply(StatusCode::OK, &Keys { keys: vec![Key { vkey, first_size: 0, last_size: None }] }))
+    let keys = blocking(move || context.service.log_keys(&call.who, call.org)).await?;
+    let shown = |key: service::LogKeyInfo| Key {
+        vkey: key.vkey,
+        first_size: key.first_size,
+        last_size: key.last_size,
+        reason: key.reason,
+        believed_size: key.believed_size,
+    };
+    Ok(reply(StatusCode::OK, &Keys { keys: keys.into_iter().map(shown).collect() }))
 }
 
 /// How the log is.
 #[utoipa::path(get, path = "/l/{log}/state", tag = "proofs", params(("log" = String, Path)),
-    responses((status = 200, body = LogState)))]
+    responses((status = 200, body = StateFile)))]
 pub async fn state(State(context): State<Context>, call: InLog, RawQuery(query): RawQuery) -> Result<Response> {
     Parameters::read(query.as_deref(), &NONE)?;
     let state = blocking(move || {
         let head = context.service.head(&call.who, call.org)?;
-        Ok(LogState {
-            state: state_of(&context.service, call.org),
+        let standing = context.service.log_standing(&call.who, call.org)?;
+        Ok(StateFile {
+            state: state_name(&standing.state),
+            reasons: standing.reasons,
+            acknowledged: standing.acknowledged,
             signed_size: head.size,
             root: head.root.to_hex(),
             last_recorded_at: head.last_recorded_at.map(time),
-            minimum_index: 0,
+            minimum_index: standing.minimum_index,
+            legal_hold: standing.legal_hold,
+            last_verification: standing.last_verification.map(Into::into),
+            former: standing.former,
         })
     });
     Ok(reply(StatusCode::OK, &state.await?))
@@ -190,9 +203,12 @@ fn kept(service: &Service, call: &InLog, size: Option<u64>) -> service::Result<(
     }
 }
 
-fn state_of(service: &Service, org: OrgId) -> &'static str {
-    let read_only = service.status().read_only.iter().any(|log| log.org == Some(org));
-    if read_only { "read_only" } else { "open" }
+fn state_name(state: &LogState) -> &'static str {
+    match state {
+        LogState::Open => "open",
+        state if state.is_sound() => "closed",
+        LogState::ReadOnly { .. } => "read_only",
+    }
 }
 
 // One spelling for each number, or caches would hold the same thing twice.

@@ -5,6 +5,7 @@ mod call;
 pub mod events;
 pub mod keys;
 mod log_files;
+pub mod logs;
 pub mod openapi;
 mod organisations;
 mod paging;
@@ -76,6 +77,22 @@ routes! {
     GET "/v1/orgs/{org}/events/{seq}" => events::list::show, Needs::Verb(Verb::ReadEvents);
     /// Look at an organisation's log.
     GET "/v1/orgs/{org}/log" => log_files::log, Needs::Verb(Verb::ReadProofs);
+    /// Replace the key that signs the log.
+    POST "/v1/orgs/{org}/log/rotate-key" => logs::rotate_key, Needs::Verb(Verb::ManageLogs);
+    /// Forget the oldest events.
+    POST "/v1/orgs/{org}/log/prune" => logs::prune, Needs::Verb(Verb::ManageLogs);
+    /// Hold events.
+    POST "/v1/orgs/{org}/log/hold" => logs::hold, Needs::Verb(Verb::ManageLogs);
+    /// Close the log.
+    POST "/v1/orgs/{org}/log/close" => logs::close, Needs::Verb(Verb::ManageLogs);
+    /// Open a log in the place of one that takes no entries.
+    POST "/v1/orgs/{org}/log/open" => logs::open, Needs::Verb(Verb::ManageLogs);
+    /// Take a log up again.
+    POST "/v1/orgs/{org}/log/adopt" => logs::adopt, Needs::Verb(Verb::ManageLogs);
+    /// Acknowledge what is wrong with the log.
+    POST "/v1/orgs/{org}/log/acknowledge" => logs::acknowledge, Needs::Verb(Verb::ManageLogs);
+    /// Erase events.
+    POST "/v1/orgs/{org}/erasures" => logs::erase, Needs::Verb(Verb::ManageLogs);
     /// The newest checkpoint of a log.
     GET "/l/{log}/checkpoint" => log_files::checkpoint, Needs::Verb(Verb::ReadProofs);
     /// A kept checkpoint of a log.

@@ -5,7 +5,7 @@ use http::{StatusCode, header};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{accounts, events, keys, log_files, organisations, session, tokens};
+use super::{accounts, events, keys, log_files, logs, organisations, session, tokens};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -22,6 +22,7 @@ use super::{accounts, events, keys, log_files, organisations, session, tokens};
         events::ingest::ingest, events::list::list, events::list::show, events::follow::follow,
         log_files::log, log_files::checkpoint, log_files::checkpoint_at, log_files::tile, log_files::proof,
         log_files::extends, log_files::keys, log_files::state,
+        logs::rotate_key, logs::erase, logs::prune, logs::hold, logs::close, logs::open, logs::adopt, logs::acknowledge,
         document,
     ),
     components(schemas(super::problem::Document)),

@@ -346,7 +346,7 @@ pub struct Log {
     pub path: String,
     /// The key that checks its checkpoints (C2SP signed-note).
     pub vkey: String,
-    /// Whether it takes entries: `open` or `read_only`.
+    /// Whether it takes entries: `open`, `closed` or `read_only`.
     pub state: &'static str,
     /// Its newest signed head.
     pub head: Head,
@@ -366,17 +366,27 @@ pub struct Keys {
 pub struct Key {
     /// The key (C2SP signed-note).
     pub vkey: String,
-    /// Size of the first head that it signs.
+    /// Size of the first head that it may sign.
     pub first_size: u64,
     /// Size of the last head that it signed, once retired.
     pub last_size: Option<u64>,
+    /// Why it was replaced, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Heads above this size are not to be believed under it: it was compromised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub believed_size: Option<u64>,
 }
 
 /// How a log is.
 #[derive(Serialize, ToSchema)]
 pub struct State {
-    /// `open` or `read_only`.
+    /// `open`, `closed` by order, or `read_only` because something is wrong with it.
     pub state: &'static str,
+    /// Log-level reasons not to believe it, such as `truncated` or `forked`; empty when all is well.
+    pub reasons: Vec<String>,
+    /// A person acknowledged the reasons.
+    pub acknowledged: bool,
     /// Size of the newest signed head.
     pub signed_size: u64,
     /// Root of it, hexadecimal.
@@ -385,4 +395,49 @@ pub struct State {
     pub last_recorded_at: Option<String>,
     /// Entries below this index are pruned.
     pub minimum_index: u64,
+    /// From which `seq` on nothing may be pruned.
+    pub legal_hold: Option<u64>,
+    /// The last verification of the whole log, from its stored bytes up.
+    pub last_verification: Option<Verification>,
+    /// Origins of the logs that this one took the place of.
+    pub former: Vec<String>,
+}
+
+/// What a verification of a whole log found.
+#[derive(Serialize, ToSchema)]
+pub struct Verification {
+    /// When it ended.
+    pub at: String,
+    /// `verified`, `tainted` or `undecided`.
+    pub verdict: String,
+    /// Size of the head it went up to.
+    pub size: u64,
+    /// Records read.
+    pub entries_read: u64,
+    /// Records that the head promises.
+    pub entries_expected: u64,
+    /// Bytes read, of all logs.
+    pub bytes_read: u64,
+    /// Bytes there were.
+    pub bytes_expected: u64,
+    /// The first damaged `seq`.
+    pub first_damaged: Option<u64>,
+    /// What is wrong.
+    pub reasons: Vec<String>,
+}
+
+impl From<service::LastVerification> for Verification {
+    fn from(last: service::LastVerification) -> Verification {
+        Verification {
+            at: time(last.at()),
+            verdict: last.verdict,
+            size: last.size,
+            entries_read: last.entries_read,
+            entries_expected: last.entries_expected,
+            bytes_read: last.bytes_read,
+            bytes_expected: last.bytes_expected,
+            first_damaged: last.first_damaged,
+            reasons: last.reasons,
+        }
+    }
 }

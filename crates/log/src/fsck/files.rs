@@ -1,16 +1,18 @@
 //! Reading one file: what it holds, and what of it does not check.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 use tlog::Hash;
+use tlog::entry::Kind;
 
 use crate::commit::COMMIT_MAGIC;
 use crate::frame::{self, FileHeader, Frame, FrameHeader, HEADER_BYTES, Tail, u32_at};
 use crate::group::{self, Batch, Fields, GROUP_MAGIC};
 use crate::id::LogId;
+use crate::model::BodyState;
 use crate::read::commit_path;
 use crate::segment::{self, BLOCK_MAGIC, Block, BlockIndex, BlockRow, CHUNK_BYTES, Directory, Part, Run, TILE_BITS};
 use crate::store::{File, Store};
@@ -66,6 +68,32 @@ pub(super) struct RunFindings {
     pub falls: Vec<usize>,
     /// Ids that are not zero, with their places.
     pub ids: Vec<(usize, [u8; 16])>,
+    /// So many places at the start are pruned: of them only tile roots count.
+    pub pruned: usize,
+    /// Places of erased bodies, each with the index of the note that is said to order it.
+    pub erased: Vec<(usize, u64)>,
+    /// What the log says about itself: notes, with their places and inline bodies.
+    pub notes: Vec<(usize, Kind, Vec<u8>)>,
+}
+
+/// What is remarkable about a record: most are not.
+#[derive(Debug)]
+enum Remark {
+    /// It is a note, inline.
+    Note(Kind, Vec<u8>),
+    /// Its body is gone, and this index is said to order it.
+    Erased(u64),
+}
+
+impl Remark {
+    fn on(record: &Fields<'_>) -> Option<Box<Remark>> {
+        let remark = match record.state {
+            BodyState::Erased { note_index, .. } => Remark::Erased(note_index),
+            BodyState::Present if record.kind.is_committed(record.body.len()) => return None,
+            BodyState::Present => Remark::Note(record.kind, record.body.to_vec()),
+        };
+        Some(Box::new(remark))
+    }
 }
 
 impl RunFindings {
@@ -81,6 +109,9 @@ impl RunFindings {
             last_us: 0,
             falls: Vec::new(),
             ids: Vec::new(),
+            pruned: 0,
+            erased: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
@@ -88,7 +119,12 @@ impl RunFindings {
         self.first + self.stored.len() as u64
     }
 
-    fn note_record(&mut self, place: usize, received_at_us: u64, id: [u8; 16]) {
+    fn note_record(&mut self, place: usize, received_at_us: u64, id: [u8; 16], remark: Option<Box<Remark>>) {
+        match remark.map(|remark| *remark) {
+            None => {}
+            Some(Remark::Note(kind, body)) => self.notes.push((place, kind, body)),
+            Some(Remark::Erased(note_index)) => self.erased.push((place, note_index)),
+        }
         if received_at_us < self.last_us {
             self.falls.push(place);
         }
@@ -110,9 +146,14 @@ pub(super) fn file_bytes(store: &dyn Store, job: &Job) -> u64 {
 }
 
 /// Reads a file and recomputes the leaves of its records.
-pub(super) fn read_file(store: &dyn Store, job: &Job, bytes_read: &AtomicU64) -> FileFindings {
+pub(super) fn read_file(
+    store: &dyn Store,
+    job: &Job,
+    minimums: &HashMap<LogId, u64>,
+    bytes_read: &AtomicU64,
+) -> FileFindings {
     match *job {
-        Job::Segment { number } => read_segment(store, number, bytes_read),
+        Job::Segment { number } => read_segment(store, number, minimums, bytes_read),
         Job::Commit { number, is_last } => {
             let path = commit_path(number);
             let mut findings = FileFindings { path: path.clone(), ..FileFindings::default() };
@@ -125,7 +166,7 @@ pub(super) fn read_file(store: &dyn Store, job: &Job, bytes_read: &AtomicU64) ->
                     findings
                 }
                 // Sealed since the files were listed.
-                Err(err) if err.kind() == io::ErrorKind::NotFound => read_segment(store, number, bytes_read),
+                Err(err) if err.kind() == io::ErrorKind::NotFound => read_segment(store, number, minimums, bytes_read),
                 Err(err) => {
                     findings.undecided.push(format!("open {path}: {err}"));
                     findings
@@ -226,6 +267,7 @@ struct Found {
 struct FoundRecord {
     received_at_us: u64,
     id: [u8; 16],
+    remark: Option<Box<Remark>>,
     stored: Hash,
     leaf: Hash,
 }
@@ -243,17 +285,17 @@ fn recompute(payload: &[u8], entries: u32) -> Result<Vec<Found>, &'static str> {
                 id: record.id,
                 salt: &record.salt,
                 body: record.body(payload),
+                state: BodyState::Present,
             });
         }
     }
-    let mut recomputed = group::leaves_of(&fields, &Batch).into_iter();
+    let mut recomputed = group::leaves_of(&fields, &Batch).into_iter().zip(&fields);
     let found_of = |view: &group::RunView| {
         let records = view.records.iter().zip(view.leaves(payload));
-        let records = records.map(|(record, stored)| FoundRecord {
-            received_at_us: record.received_at_us,
-            id: record.id,
-            stored,
-            leaf: recomputed.next().expect("a leaf for each record"),
+        let records = records.map(|(record, stored)| {
+            let (leaf, fields) = recomputed.next().expect("a leaf for each record");
+            let (received_at_us, id) = (record.received_at_us, record.id);
+            FoundRecord { received_at_us, id, remark: Remark::on(fields), stored, leaf }
         });
         Found { log: view.log, first: view.first, records: records.collect() }
     };
@@ -290,7 +332,7 @@ impl Groups {
             if record.leaf != record.stored {
                 run.differing.insert(place, Some(record.leaf));
             }
-            run.note_record(place, record.received_at_us, record.id);
+            run.note_record(place, record.received_at_us, record.id, record.remark);
             run.stored.push(record.stored);
         }
     }
@@ -309,7 +351,12 @@ impl Groups {
     }
 }
 
-fn read_segment(store: &dyn Store, number: u64, bytes_read: &AtomicU64) -> FileFindings {
+fn read_segment(
+    store: &dyn Store,
+    number: u64,
+    minimums: &HashMap<LogId, u64>,
+    bytes_read: &AtomicU64,
+) -> FileFindings {
     let mut findings = FileFindings { path: Part::Bodies.path(number), ..FileFindings::default() };
     let leaves = open_part(store, number, Part::Leaves, &mut findings);
     let bodies = open_part(store, number, Part::Bodies, &mut findings);
@@ -343,9 +390,12 @@ fn read_segment(store: &dyn Store, number: u64, bytes_read: &AtomicU64) -> FileF
     }
     for (run, found) in runs.iter().zip(&mut found) {
         let of_run = &seen[run.ordinal as usize..(run.ordinal + run.count) as usize];
-        for (place, _) in of_run.iter().enumerate().filter(|(_, seen)| !**seen) {
+        let minimum = minimums.get(&run.log).copied().unwrap_or(0);
+        found.pruned = minimum.min(run.end()).saturating_sub(run.first) as usize;
+        for (place, _) in of_run.iter().enumerate().skip(found.pruned).filter(|(_, seen)| !**seen) {
             found.differing.insert(place, None);
         }
+        found.differing.retain(|place, _| *place >= found.pruned);
     }
     findings.runs = found;
     findings
@@ -505,7 +555,7 @@ fn read_bodies(
                     if run.stored[record.place] != record.leaf {
                         run.differing.insert(record.place, Some(record.leaf));
                     }
-                    run.note_record(record.place, record.received_at_us, record.id);
+                    run.note_record(record.place, record.received_at_us, record.id, record.remark);
                 }
             }
         }
@@ -528,6 +578,7 @@ struct PieceRecord {
     place: usize,
     received_at_us: u64,
     id: [u8; 16],
+    remark: Option<Box<Remark>>,
     leaf: Hash,
 }
 
@@ -573,9 +624,11 @@ fn read_piece(
             let Some(run) = runs.get(position).filter(|run| run.ordinal <= ordinal) else { continue };
             let place = (ordinal - run.ordinal) as usize;
             let index = run.first + place as u64;
-            let (received_at_us, id) = (row.received_at_us, row.id);
-            fields.push(Fields { kind: row.kind, index, received_at_us, id, salt: &row.salt, body: block.body(row) });
-            piece.records.push(PieceRecord { ordinal, run: position, place, received_at_us, id, leaf: Hash([0; 32]) });
+            let (received_at_us, id, leaf) = (row.received_at_us, row.id, Hash([0; 32]));
+            let of_row = block.fields(row, index);
+            let remark = Remark::on(&of_row);
+            fields.push(of_row);
+            piece.records.push(PieceRecord { ordinal, run: position, place, received_at_us, id, remark, leaf });
         }
     }
     for (record, leaf) in piece.records.iter_mut().zip(group::leaves_of(&fields, &Batch)) {

@@ -11,23 +11,24 @@
 mod files;
 mod tree;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_channel::{bounded, unbounded};
 use tlog::Hash;
-use tlog::checkpoint::{Checkpoint, SignedCheckpoint};
+use tlog::checkpoint::Checkpoint;
 use tlog::note::{Note, VerifierKey};
 
-use crate::checkpoints::{self, ARCHIVE_JOURNAL, NEWEST_JOURNAL};
+use crate::checkpoints::{self, ARCHIVE_JOURNAL, NEWEST_JOURNAL, RecordKind, StoredKey, add_key};
 use crate::error::{Error, Result};
 use crate::frame::{Scan, Tail};
 use crate::id::LogId;
 use crate::journal::{self, JournalKind};
 use crate::model::Reason;
 use crate::recovery::{number_of, read_format};
+use crate::retention::{self, RETENTION_JOURNAL};
 use crate::signer::{self, SIGNER_JOURNAL};
 use crate::store::Store;
 
@@ -40,7 +41,8 @@ pub const DIVERGENCES_MAX: usize = 1_000;
 /// What is to be verified, and against what.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
-    /// Keys that the caller trusts. A log whose origin has one is verified under it; others under the folder's own keys.
+    /// Keys that the caller trusts. A log whose origin has one is verified under it, and under the keys that the log's own
+    /// key notes lead to from it; others under the folder's oldest key, likewise.
     pub vkeys: Vec<VerifierKey>,
     /// Signed checkpoints that the caller remembers; today's log must extend them.
     pub since: Vec<String>,
@@ -91,10 +93,14 @@ pub struct LogReport {
     pub checkpoint: Option<Arc<str>>,
     /// Whose key that was.
     pub key: KeySource,
+    /// The keys under which heads were accepted: those begun with, and those that key notes lead to from there.
+    pub vkeys: Vec<VerifierKey>,
     /// Records read.
     pub entries_read: u64,
-    /// Records that the head promises.
+    /// Records that the head promises, without those that were pruned.
     pub entries_expected: u64,
+    /// Entries below this index were pruned; what is left of them, tile roots, was verified.
+    pub minimum_index: u64,
     /// Records beyond the head: written, not yet signed.
     pub entries_unsealed: u64,
     /// Signed heads that the stored tree was compared with.
@@ -191,7 +197,20 @@ pub fn verify_folder(
     request: &Request,
     progress: &dyn Fn(Progress),
 ) -> Report {
+    verify_folder_on(0, store, signer, request, progress)
+}
+
+/// As [`verify_folder`], on at most this many cores (0: all of them), beside something more urgent. What `progress` takes
+/// its time over is not read meanwhile.
+pub fn verify_folder_on(
+    cores_max: usize,
+    store: &Arc<dyn Store>,
+    signer: Option<&Arc<dyn Store>>,
+    request: &Request,
+    progress: &dyn Fn(Progress),
+) -> Report {
     let mut verification = Verification::new(store, request);
+    verification.cores_max = cores_max;
     match read_format(&**store) {
         Ok(host) => verification.audit_host = host,
         Err(Error::Corrupt(what)) => return verification.given_up_tainted("FORMAT", &what),
@@ -207,24 +226,36 @@ pub fn verify_folder(
     verification.finish()
 }
 
-/// A head that the stored tree must have.
-#[derive(Debug, Clone)]
-pub(crate) struct Expected {
-    pub root: Hash,
-    pub source: Source,
-}
-
 /// Who says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
     /// The newest checkpoint stored.
     Newest,
-    /// An older checkpoint stored.
+    /// An archived checkpoint.
     Kept,
+    /// An older checkpoint that is still in the file of the newest.
+    Passed,
     /// The caller remembers it.
     Remembered,
     /// The guarded signer's record.
     Signer,
+}
+
+/// What a signed checkpoint claims, before anybody checked it.
+fn unverified(text: &str) -> Option<Checkpoint> {
+    Note::parse(text).ok()?.text.parse().ok()
+}
+
+/// The keys to begin with: the pinned ones of the log's name, or else the folder's oldest.
+fn keys_of(request: &Request, origin: &str, folder_keys: Option<&Vec<StoredKey>>) -> (Vec<VerifierKey>, KeySource) {
+    let pinned: Vec<VerifierKey> = request.vkeys.iter().filter(|key| key.name() == origin).cloned().collect();
+    if !pinned.is_empty() {
+        return (pinned, KeySource::Pinned);
+    }
+    match folder_keys.and_then(|keys| keys.first()).and_then(|key| key.vkey.parse::<VerifierKey>().ok()) {
+        Some(key) => (vec![key], KeySource::Folder),
+        None => (Vec::new(), KeySource::None),
+    }
 }
 
 struct Verification<'a> {
@@ -234,6 +265,10 @@ struct Verification<'a> {
     logs: BTreeMap<LogId, LogTree>,
     report: Report,
     entries_expected: u64,
+    /// What is below these indexes was pruned.
+    minimums: HashMap<LogId, u64>,
+    /// Cores to use at most; 0: all.
+    cores_max: usize,
 }
 
 impl<'a> Verification<'a> {
@@ -246,7 +281,9 @@ impl<'a> Verification<'a> {
             bytes_read: 0,
             bytes_expected: 0,
         };
-        Verification { store, request, audit_host: String::new(), logs: BTreeMap::new(), report, entries_expected: 0 }
+        let (logs, minimums) = (BTreeMap::new(), HashMap::new());
+        let audit_host = String::new();
+        Verification { store, request, audit_host, logs, report, entries_expected: 0, minimums, cores_max: 0 }
     }
 
     fn given_up(mut self, what: String) -> Report {
@@ -272,18 +309,23 @@ impl<'a> Verification<'a> {
     }
 
     fn read_heads(&mut self, signer: Option<&Arc<dyn Store>>) {
-        let mut texts: BTreeMap<LogId, Vec<(u64, Arc<str>)>> = BTreeMap::new();
-        let mut folder_keys: BTreeMap<LogId, Arc<str>> = BTreeMap::new();
+        let mut texts: BTreeMap<LogId, Vec<(u64, Arc<str>, Source)>> = BTreeMap::new();
+        let mut folder_keys: BTreeMap<LogId, Vec<StoredKey>> = BTreeMap::new();
         let mut newest: BTreeMap<LogId, u64> = BTreeMap::new();
-        for kind in [ARCHIVE_JOURNAL, NEWEST_JOURNAL] {
+        for (kind, source) in [(ARCHIVE_JOURNAL, Source::Kept), (NEWEST_JOURNAL, Source::Passed)] {
             self.read_journal(&self.store.clone(), &kind, &mut |count, payload| {
                 let Some(records) = checkpoints::decode_records(count, payload) else { return false };
                 for (_, record) in records {
-                    if record.is_key {
-                        folder_keys.insert(record.log, record.text);
-                    } else {
-                        newest.insert(record.log, record.size);
-                        texts.entry(record.log).or_default().push((record.size, record.text));
+                    match record.kind {
+                        RecordKind::Key => {
+                            add_key(folder_keys.entry(record.log).or_default(), record.size, record.text);
+                        }
+                        // The log's own last entry says it too.
+                        RecordKind::Closed => {}
+                        RecordKind::Checkpoint => {
+                            newest.insert(record.log, record.size);
+                            texts.entry(record.log).or_default().push((record.size, record.text, source));
+                        }
                     }
                 }
                 true
@@ -291,10 +333,16 @@ impl<'a> Verification<'a> {
         }
         for (log, kept) in texts {
             if self.wanted(&log) {
-                self.take_checkpoints(log, &kept, folder_keys.get(&log), newest[&log]);
+                self.take_checkpoints(log, kept, newest[&log]);
             }
         }
-        self.take_remembered(&folder_keys);
+        self.take_remembered();
+        self.read_retention();
+        for (id, log) in &mut self.logs {
+            let origin = signer::origin(&self.audit_host, id);
+            (log.keys, log.key) = keys_of(self.request, &origin, folder_keys.get(id));
+            log.origin = origin;
+        }
         if let Some(signer) = signer {
             let mut records = BTreeMap::new();
             self.read_journal(signer, &SIGNER_JOURNAL, &mut |count, payload| {
@@ -303,12 +351,37 @@ impl<'a> Verification<'a> {
             });
             for (log, signed) in records {
                 if self.wanted(&log) {
-                    self.log(log).expect_head(signed.size, Expected { root: signed.root, source: Source::Signer });
+                    self.log(log).expect_signed(signed.size, signed.root);
                 }
             }
         }
         // Damage to a record of a checkpoint is damage to something of its log, but which one cannot be told from it.
-        self.entries_expected = self.logs.values().filter_map(|log| log.head.map(|(size, _)| size)).sum();
+        self.entries_expected = newest.iter().filter(|(log, _)| self.wanted(log)).map(|(_, size)| *size).sum();
+    }
+
+    /// How far logs were pruned, and what is kept of their old checkpoints.
+    fn read_retention(&mut self) {
+        let file = match self.store.open_read(RETENTION_JOURNAL.path) {
+            Ok(file) => file,
+            Err(err) if err.kind() == std::io::ErrorKind::NotFound => return,
+            Err(err) => return self.report.undecided.push(format!("open {}: {err}", RETENTION_JOURNAL.path)),
+        };
+        let mut damage = Vec::new();
+        match retention::read(&*file, &mut |what| damage.push(what)) {
+            Ok(found) => {
+                for (log, (minimum, nodes)) in found {
+                    if self.wanted(&log) {
+                        self.log(log).prune_to(minimum, nodes);
+                    }
+                    self.minimums.insert(log, minimum);
+                }
+            }
+            Err(err) if err.kind() == std::io::ErrorKind::InvalidData => damage.push(err.to_string()),
+            Err(err) => self.report.undecided.push(format!("read {}: {err}", RETENTION_JOURNAL.path)),
+        }
+        for what in damage {
+            self.damaged(RETENTION_JOURNAL.path, what, None);
+        }
     }
 
     fn read_journal(&mut self, store: &Arc<dyn Store>, kind: &JournalKind, take: &mut dyn FnMut(u32, &[u8]) -> bool) {
@@ -337,55 +410,33 @@ impl<'a> Verification<'a> {
         }
     }
 
-    /// The keys to verify a log under: the pinned ones of its name, or else the folder's own.
-    fn keys(&self, origin: &str, folder_key: Option<&Arc<str>>) -> (Vec<VerifierKey>, KeySource) {
-        let pinned: Vec<VerifierKey> = self.request.vkeys.iter().filter(|key| key.name() == origin).cloned().collect();
-        if !pinned.is_empty() {
-            return (pinned, KeySource::Pinned);
-        }
-        match folder_key.and_then(|key| key.parse::<VerifierKey>().ok()) {
-            Some(key) => (vec![key], KeySource::Folder),
-            None => (Vec::new(), KeySource::None),
-        }
-    }
-
-    fn take_checkpoints(
-        &mut self,
-        id: LogId,
-        kept: &[(u64, Arc<str>)],
-        folder_key: Option<&Arc<str>>,
-        newest_size: u64,
-    ) {
+    /// Enters the checkpoints of a log. Whether their signatures hold is decided at the end, when the log's own key notes
+    /// have been read.
+    fn take_checkpoints(&mut self, id: LogId, kept: Vec<(u64, Arc<str>, Source)>, newest_size: u64) {
         let origin = signer::origin(&self.audit_host, &id);
-        let (keys, key) = self.keys(&origin, folder_key);
         let log = self.log(id);
-        log.key = key;
-        for (size, text) in kept {
-            match SignedCheckpoint::open(text, &origin, &keys) {
-                Ok(opened) if opened.checkpoint.size == *size => {
-                    let is_newest = *size == newest_size;
-                    let source = if is_newest { Source::Newest } else { Source::Kept };
-                    log.expect_head(*size, Expected { root: opened.checkpoint.root, source });
-                    if is_newest {
-                        log.head = Some((*size, opened.checkpoint.root));
-                        log.checkpoint = Some(text.clone());
-                    }
+        for (size, text, source) in kept {
+            let source = if size == newest_size { Source::Newest } else { source };
+            match unverified(&text) {
+                Some(claimed) if claimed.size == size && claimed.origin == origin => {
+                    log.expect_checkpoint(claimed.size, claimed.root, source, text);
                 }
-                Ok(_) => {
-                    log.diverge(None, Reason::SignatureInvalid, format!("a checkpoint is filed under size {size}"))
-                }
-                Err(err) => {
-                    let detail = format!("the stored checkpoint of size {size}: {err}");
+                Some(_) => log.diverge(
+                    None,
+                    Reason::SignatureInvalid,
+                    format!("a checkpoint is filed under this log and size {size}, and is of another"),
+                ),
+                None => {
+                    let detail = format!("the stored checkpoint of size {size} is no checkpoint");
                     log.diverge(None, Reason::SignatureInvalid, detail);
                 }
             }
         }
     }
 
-    fn take_remembered(&mut self, folder_keys: &BTreeMap<LogId, Arc<str>>) {
+    fn take_remembered(&mut self) {
         for text in &self.request.since {
-            let origin = Note::parse(text).ok().and_then(|note| note.text.parse::<Checkpoint>().ok());
-            let Some(Checkpoint { origin, .. }) = origin else {
+            let Some(Checkpoint { origin, size, root }) = unverified(text) else {
                 self.report.undecided.push("a remembered checkpoint is no checkpoint".into());
                 continue;
             };
@@ -396,17 +447,8 @@ impl<'a> Verification<'a> {
                     .push(format!("the remembered checkpoint of {origin} is of no log of this folder"));
                 continue;
             };
-            if !self.wanted(&id) {
-                continue;
-            }
-            let (keys, _) = self.keys(&origin, folder_keys.get(&id));
-            match SignedCheckpoint::open(text, &origin, &keys) {
-                Ok(opened) => {
-                    let Checkpoint { size, root, .. } = opened.checkpoint;
-                    self.log(id).expect_head(size, Expected { root, source: Source::Remembered });
-                }
-                // What the caller brought does not verify: that says nothing of the folder.
-                Err(err) => self.report.undecided.push(format!("the remembered checkpoint of {origin}: {err}")),
+            if self.wanted(&id) {
+                self.log(id).expect_checkpoint(size, root, Source::Remembered, text.as_str().into());
             }
         }
     }
@@ -449,8 +491,13 @@ impl<'a> Verification<'a> {
 
     /// Reads files on all cores, and takes what they hold in order.
     fn read_files(&mut self, jobs: Vec<Job>, progress: &dyn Fn(Progress)) {
-        let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let store = self.store;
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let workers = if self.cores_max == 0 { cores } else { self.cores_max.min(cores) };
+        // Without a pool of its own a worker uses that of the process, which has a thread for each core.
+        let pool =
+            (workers < cores).then(|| rayon::ThreadPoolBuilder::new().num_threads(workers).build().ok()).flatten();
+        let pool = pool.as_ref();
+        let (store, minimums) = (self.store, self.minimums.clone());
         let bytes_read = AtomicU64::new(self.report.bytes_read);
         let expected: u64 = jobs.iter().map(|job| files::file_bytes(&**store, job)).sum();
         self.report.bytes_expected += expected;
@@ -460,10 +507,12 @@ impl<'a> Verification<'a> {
             let (tokens_in, tokens_out) = bounded::<()>(workers * 2);
             let (found_in, found_out) = unbounded::<(usize, FileFindings)>();
             for _ in 0..workers {
-                let (job_out, found_in, bytes_read) = (job_out.clone(), found_in.clone(), &bytes_read);
+                let (job_out, found_in) = (job_out.clone(), found_in.clone());
+                let (bytes_read, minimums) = (&bytes_read, &minimums);
                 scope.spawn(move || {
                     for (position, job) in job_out {
-                        let findings = files::read_file(&**store, &job, bytes_read);
+                        let read = || files::read_file(&**store, &job, minimums, bytes_read);
+                        let findings = pool.map_or_else(read, |pool| pool.install(read));
                         if found_in.send((position, findings)).is_err() {
                             return;
                         }
@@ -533,9 +582,12 @@ impl<'a> Verification<'a> {
     }
 
     fn finish(mut self) -> Report {
-        for (id, tree) in std::mem::take(&mut self.logs) {
-            let origin = signer::origin(&self.audit_host, &id);
-            let log = tree.finish(origin);
+        for (id, mut tree) in std::mem::take(&mut self.logs) {
+            if tree.origin.is_empty() {
+                // A log that only files know of.
+                tree.origin = signer::origin(&self.audit_host, &id);
+            }
+            let log = tree.finish(&mut self.report.undecided, &mut self.report.notes);
             if log.head.is_none() && log.divergence_count == 0 {
                 self.report.undecided.push(format!("log {id} has no signed head"));
             }

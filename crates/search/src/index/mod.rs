@@ -14,6 +14,7 @@ mod reader;
 mod schema;
 mod writer;
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -144,7 +145,15 @@ impl Index {
     /// # Errors
     /// [`Error::Stopped`] if writing failed.
     pub fn delete_document(&self, log: u32, number: u64) -> Result<(), Error> {
-        self.shared.delete_document(log, number)
+        self.delete_documents(log, number..=number)
+    }
+
+    /// Deletes all documents of these numbers, both ends included; as [`delete_document`](Index::delete_document).
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] if writing failed.
+    pub fn delete_documents(&self, log: u32, numbers: RangeInclusive<u64>) -> Result<(), Error> {
+        self.shared.delete_documents(log, numbers)
     }
 
     /// Makes everything added and deleted so far visible and durable, together with the payload, or nothing of it. Waits

@@ -1,6 +1,6 @@
 //! From the query tree in normal form to tantivy's queries. Scores play no part.
 
-use std::ops::Bound;
+use std::ops::{Bound, RangeInclusive};
 
 use tantivy::Term;
 use tantivy::query::{AllQuery, BooleanQuery, EmptyQuery, Occur, PhraseQuery, Query, RangeQuery, TermQuery};
@@ -20,12 +20,12 @@ pub(super) fn plan(fields: &Fields, log: Option<u32>, node: &Node) -> Without {
     Without { wanted: all(wanted), unwanted }
 }
 
-/// The one document.
-pub(super) fn plan_document(fields: &Fields, log: u32, number: u64) -> Box<dyn Query> {
-    let number = Term::from_field_u64(fields.number, number);
+/// The documents of these numbers, both ends included.
+pub(super) fn plan_documents(fields: &Fields, log: u32, numbers: RangeInclusive<u64>) -> Box<dyn Query> {
+    let bound = |number: &u64| Bound::Included(Term::from_field_u64(fields.number, *number));
     Box::new(BooleanQuery::new(vec![
         (Occur::Must, term(fields.log_term(log))),
-        (Occur::Must, Box::new(RangeQuery::new(Bound::Included(number.clone()), Bound::Included(number)))),
+        (Occur::Must, Box::new(RangeQuery::new(bound(numbers.start()), bound(numbers.end())))),
     ]))
 }
 

@@ -4,6 +4,7 @@
 //! only under the lock, so it always carries the payload of the commit it shows.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -123,10 +124,10 @@ impl Shared {
         Ok(())
     }
 
-    pub(super) fn delete_document(&self, log: u32, number: u64) -> Result<(), Error> {
+    pub(super) fn delete_documents(&self, log: u32, numbers: RangeInclusive<u64>) -> Result<(), Error> {
         let mut writer = self.writer.lock();
         writer.check()?;
-        let deleted = writer.tantivy.delete_query(plan::plan_document(&self.fields, log, number));
+        let deleted = writer.tantivy.delete_query(plan::plan_documents(&self.fields, log, numbers));
         writer.noting_failure(deleted)?;
         Ok(())
     }

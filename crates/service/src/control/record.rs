@@ -68,6 +68,17 @@ pub enum Record {
     KeyAdded { org: OrgId, name: String, public_key: String },
     /// From here on everything of the organisation is encrypted to this key; another one that was active is no more.
     KeyActivated { org: OrgId, name: String },
+    /// Nothing of the organisation's log is pruned from this number on; `None` lifts the hold.
+    LegalHold {
+        org: OrgId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<u64>,
+        reason: String,
+    },
+    /// Another log takes the place of the organisation's one, which takes no entries any more.
+    LogReplaced { org: OrgId, log: String, cause: String },
+    /// A person knows what is wrong with a log as a whole, and takes its answers record by record again.
+    TaintAcknowledged { log: String, reasons: Vec<String>, reason: String },
     /// The key is used no more; if it was active, events are kept in clear from here on.
     KeyRetired { org: OrgId, name: String },
 }

@@ -26,6 +26,22 @@ pub struct Org {
     #[serde(with = "as_text")]
     pub log: LogId,
     pub created_at_us: u64,
+    /// Names the log in the search index; `None`: the organisation's place in the order of creation, as it was before
+    /// any log was replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_ordinal: Option<u32>,
+    /// Logs that it took the place of, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former_logs: Vec<FormerLog>,
+}
+
+/// A log that another one took the place of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FormerLog {
+    #[serde(with = "as_text")]
+    pub log: LogId,
+    /// Names it in the search index.
+    pub ordinal: u32,
 }
 
 /// An account.
@@ -131,6 +147,10 @@ pub struct State {
     ends: BTreeSet<(u64, SecretHash)>,
     /// Keys of each organisation that has any, in the order in which they were added; at most one of each is active.
     keys: BTreeMap<OrgId, Vec<Key>>,
+    /// From which number on nothing is pruned.
+    holds: BTreeMap<OrgId, u64>,
+    /// What is known and accepted to be wrong with logs as a whole.
+    acknowledged: BTreeMap<LogId, BTreeSet<String>>,
 }
 
 /// A record that cannot follow what came before it; says which rule it breaks.
@@ -160,7 +180,10 @@ impl State {
                 let log: LogId = log.parse().map_err(|_| broken(format!("{log} is not a log id")))?;
                 self.check_new_org(*id, *parent, name, slug, log)?;
                 let (id, parent, created_at_us) = (*id, *parent, at_us);
-                self.insert_org(Org { id, parent, name: name.clone(), slug: slug.clone(), log, created_at_us });
+                let log_ordinal = self.next_log_ordinal();
+                let log_ordinal = Some(log_ordinal).filter(|ordinal| *ordinal as usize != self.orgs.len());
+                let (name, slug, former_logs) = (name.clone(), slug.clone(), Vec::new());
+                self.insert_org(Org { id, parent, name, slug, log, created_at_us, log_ordinal, former_logs });
             }
             Record::OrganisationRenamed { id, name } => {
                 let at = *self.orgs_by_id.get(id).ok_or_else(|| broken(format!("{id} does not exist")))?;
@@ -272,6 +295,34 @@ impl State {
                     key.retired_at_us = Some(at_us);
                 }
             }
+            Record::LegalHold { org, from, .. } => {
+                if !self.orgs_by_id.contains_key(org) {
+                    return Err(broken(format!("{org} does not exist")));
+                }
+                match from {
+                    Some(from) => drop(self.holds.insert(*org, *from)),
+                    None => drop(self.holds.remove(org)),
+                }
+            }
+            Record::LogReplaced { org, log, .. } => {
+                let log: LogId = log.parse().map_err(|_| broken(format!("{log} is not a log id")))?;
+                let at = *self.orgs_by_id.get(org).ok_or_else(|| broken(format!("{org} does not exist")))?;
+                if self.orgs_by_log.contains_key(&log) {
+                    return Err(broken(format!("log {log} exists")));
+                }
+                let (ordinal, next) = (self.ordinal_at(at), self.next_log_ordinal());
+                let replaced = &mut self.orgs[at];
+                let former = FormerLog { log: std::mem::replace(&mut replaced.log, log), ordinal };
+                replaced.former_logs.push(former);
+                replaced.log_ordinal = Some(next);
+                // A hold names numbers of the old log.
+                self.holds.remove(org);
+                self.orgs_by_log.insert(log, at);
+            }
+            Record::TaintAcknowledged { log, reasons, .. } => {
+                let log: LogId = log.parse().map_err(|_| broken(format!("{log} is not a log id")))?;
+                self.acknowledged.entry(log).or_default().extend(reasons.iter().cloned());
+            }
             Record::TokensRevoked { ids } => {
                 // A token that is forgotten already cannot be revoked any more; that is no inconsistency.
                 for id in ids {
@@ -319,6 +370,7 @@ impl State {
         self.orgs_by_id.insert(org.id, at);
         self.orgs_by_slug.insert(org.slug.clone(), at);
         self.orgs_by_log.insert(org.log, at);
+        self.orgs_by_log.extend(org.former_logs.iter().map(|former| (former.log, at)));
         self.orgs.push(org);
     }
 
@@ -399,9 +451,45 @@ impl State {
         self.orgs_by_id.get(&id).map(|at| &self.orgs[*at])
     }
 
-    /// The organisation's place in the order of creation.
+    /// What names the organisation's log in the search index.
     pub fn ordinal(&self, id: OrgId) -> Option<u32> {
-        self.orgs_by_id.get(&id).map(|at| *at as u32)
+        self.orgs_by_id.get(&id).map(|at| self.ordinal_at(*at))
+    }
+
+    fn ordinal_at(&self, at: usize) -> u32 {
+        self.orgs[at].log_ordinal.unwrap_or(at as u32)
+    }
+
+    /// Each log has one, in the order in which they came.
+    fn next_log_ordinal(&self) -> u32 {
+        let former: usize = self.orgs.iter().map(|org| org.former_logs.len()).sum();
+        (self.orgs.len() + former) as u32
+    }
+
+    /// Every log of every organisation, former ones too, with what names it in the search index.
+    pub fn indexed_logs(&self) -> Vec<(u32, LogId)> {
+        let mut logs = Vec::with_capacity(self.orgs.len());
+        for (at, org) in self.orgs.iter().enumerate() {
+            logs.extend(org.former_logs.iter().map(|former| (former.ordinal, former.log)));
+            logs.push((self.ordinal_at(at), org.log));
+        }
+        logs
+    }
+
+    /// Logs that the organisation's one took the place of, oldest first.
+    pub fn former_logs(&self, id: OrgId) -> &[FormerLog] {
+        self.org(id).map_or(&[], |org| &org.former_logs)
+    }
+
+    /// From which number on nothing of the organisation is pruned, if it is held.
+    pub fn legal_hold(&self, id: OrgId) -> Option<u64> {
+        self.holds.get(&id).copied()
+    }
+
+    /// Whether all of these reasons were acknowledged for the log.
+    pub fn acknowledges(&self, log: LogId, reasons: &[String]) -> bool {
+        let known = self.acknowledged.get(&log);
+        reasons.iter().all(|reason| known.is_some_and(|known| known.contains(reason)))
     }
 
     pub fn org_by_slug(&self, slug: &str) -> Option<&Org> {
@@ -459,6 +547,8 @@ impl State {
             accounts: self.accounts.clone(),
             tokens,
             keys: self.keys.clone().into_iter().collect(),
+            holds: self.holds.clone().into_iter().collect(),
+            acknowledged: self.acknowledged.iter().map(|(log, reasons)| (log.to_string(), reasons.clone())).collect(),
         }
     }
 
@@ -469,6 +559,9 @@ impl State {
         parts.accounts.into_iter().for_each(|account| state.insert_account(account));
         parts.tokens.into_iter().for_each(|token| state.insert_token(token));
         state.keys = parts.keys.into_iter().collect();
+        state.holds = parts.holds.into_iter().collect();
+        let acknowledged = parts.acknowledged.into_iter();
+        state.acknowledged = acknowledged.filter_map(|(log, reasons)| Some((log.parse().ok()?, reasons))).collect();
         state
     }
 }
@@ -481,6 +574,11 @@ pub struct Parts {
     tokens: Vec<Token>,
     #[serde(default)]
     keys: Vec<(OrgId, Vec<Key>)>,
+    #[serde(default)]
+    holds: Vec<(OrgId, u64)>,
+    /// Log ids as text.
+    #[serde(default)]
+    acknowledged: Vec<(String, BTreeSet<String>)>,
 }
 
 /// Ascending, each once.
@@ -559,6 +657,21 @@ mod tests {
             }),
             (n(), n()).prop_map(|(of, name)| Record::KeyActivated { org: org(of), name: format!("key {name}") }),
             (n(), n()).prop_map(|(of, name)| Record::KeyRetired { org: org(of), name: format!("key {name}") }),
+            (n(), prop::option::of(1u64..9)).prop_map(|(of, from)| Record::LegalHold {
+                org: org(of),
+                from,
+                reason: "r".into(),
+            }),
+            (n(), 4u8..9).prop_map(|(of, log)| Record::LogReplaced {
+                org: org(of),
+                log: LogId([log; 16]).to_string(),
+                cause: "c".into(),
+            }),
+            n().prop_map(|log| Record::TaintAcknowledged {
+                log: LogId([log; 16]).to_string(),
+                reasons: vec!["forked".into()],
+                reason: "r".into(),
+            }),
             prop::collection::vec(n(), 0..3)
                 .prop_map(|ids| Record::TokensRevoked { ids: ids.into_iter().map(token).collect() }),
         ]
@@ -603,6 +716,9 @@ mod tests {
                 prop_assert!(keys.iter().all(|key| !(key.active && key.retired_at_us.is_some())));
                 prop_assert_eq!(state.active_key(org.id), keys.iter().find(|key| key.state() == KeyState::Active));
             }
+            let mut ordinals: Vec<u32> = state.indexed_logs().iter().map(|(ordinal, _)| *ordinal).collect();
+            ordinals.sort_unstable();
+            prop_assert_eq!(ordinals, (0..state.indexed_logs().len() as u32).collect::<Vec<_>>(), "one for each log, dense");
             for account in state.accounts() {
                 prop_assert_eq!(state.account_by_name(&account.name.to_uppercase()), Some(account));
                 prop_assert!(account.roles.is_sorted() && state.org(account.org).is_some());

@@ -13,9 +13,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use log::{LogId, Logs};
+use log::{ErasureNote, LogId, LogNote, Logs};
 use parking_lot::Mutex;
 use search::{Index, Reader};
+use tlog::entry::Kind;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
@@ -139,6 +140,18 @@ impl Projections {
         }
     }
 
+    /// Waits until everything in the logs now is in the committed index, and what they say is gone has left the disk.
+    pub async fn settle_on_disk(&self) -> Result<()> {
+        self.settle().await;
+        if let Some(trouble) = self.trouble() {
+            let message = "the search index stands still; what was removed may still be in it";
+            return Err(Error::new(ErrorKind::Unavailable, message).with_detail(trouble));
+        }
+        let shared = Arc::clone(&self.shared);
+        let settled = tokio::task::spawn_blocking(move || shared.index.settle()).await;
+        settled.map_err(|e| Error::internal("the index did not settle").with_source(e))
+    }
+
     /// Feeds the index until it holds everything, on this thread; for a rebuild, instead of `start`.
     pub fn catch_up_blocking(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Rebuilt> {
         let mut runner = Runner::new(&self.shared);
@@ -173,9 +186,8 @@ impl Projections {
 impl Shared {
     /// Ordinal, log and size of every organisation's log. Logs without a head (not yet opened) are left out.
     fn heads(&self) -> Vec<(u32, LogId, u64)> {
-        let state = self.control.state();
-        let orgs = state.orgs().iter().enumerate();
-        orgs.filter_map(|(n, org)| Some((n as u32, org.log, self.logs.head(&org.log).ok()?.size))).collect()
+        let logs = self.control.state().indexed_logs();
+        logs.into_iter().filter_map(|(ordinal, log)| Some((ordinal, log, self.logs.head(&log).ok()?.size))).collect()
     }
 }
 
@@ -207,11 +219,11 @@ fn open_index(folder: &Path, options: &IndexOptions, logs: &Logs, control: &Cont
 /// Says whether the index was made from these logs.
 fn agrees(payload: Option<&[u8]>, logs: &Logs, control: &Control) -> Result<(), String> {
     let watermarks = Watermarks::read(payload, control.log())?;
-    for (ordinal, org) in control.state().orgs().iter().enumerate() {
-        let indexed = watermarks.get(ordinal as u32);
-        let size = logs.head(&org.log).map_or(0, |head| head.size);
+    for (ordinal, log) in control.state().indexed_logs() {
+        let indexed = watermarks.get(ordinal);
+        let size = logs.head(&log).map_or(0, |head| head.size);
         if indexed > size {
-            return Err(format!("it holds {indexed} entries of log {} which has {size}", org.log));
+            return Err(format!("it holds {indexed} entries of log {log} which has {size}"));
         }
     }
     Ok(())
@@ -309,13 +321,37 @@ impl<'a> Runner<'a> {
             let mut decoder = encoding::Decoder::default();
             for record in records {
                 let index = record.index;
-                self.shared.index.add(ordinal, &document(&decoder.event(record)))?;
+                self.forget(ordinal, &record)?;
+                // What was erased is in no index: it has nothing left to be found by.
+                if !record.state.is_erased() {
+                    self.shared.index.add(ordinal, &document(&decoder.event(record)))?;
+                }
                 self.next.set(ordinal, index + 1);
                 self.pending += 1;
                 added += 1;
             }
         }
         Ok(added)
+    }
+
+    /// Takes out of the index what a note of the log says is gone. The note is an entry like any other, so the watermark
+    /// that passes it and the deletions it orders are committed together.
+    fn forget(&self, ordinal: u32, note: &log::Record) -> Result<()> {
+        match note.kind {
+            Kind::ErasureNote => {
+                for number in ErasureNote::decode(&note.body).into_iter().flat_map(|note| note.numbers) {
+                    self.shared.index.delete_document(ordinal, number)?;
+                }
+            }
+            Kind::LogNote => {
+                let minimum = LogNote::decode(&note.body).and_then(|note| note.minimum_index);
+                if let Some(minimum) = minimum.filter(|minimum| *minimum > 0) {
+                    self.shared.index.delete_documents(ordinal, 1..=minimum)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     fn commit_if_due(&mut self, now: bool) -> Result<()> {
