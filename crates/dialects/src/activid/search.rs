@@ -7,7 +7,7 @@ use service::model::feed::{self, Attribute};
 use service::query::Order;
 use service::refine::LOOKED_AT_MAX;
 use service::search::{NumberField, Query};
-use service::{Event, EventQuery, OrgId, Principal, Service, Surface, Verdict};
+use service::{Event, EventQuery, OrgId, Principal, Service, Surface, Timestamp, Verdict};
 
 use super::error::{Failure, Fault};
 use super::filter::{Condition, Filter, Pattern, TypeTest, normal};
@@ -59,13 +59,14 @@ pub fn run(
         );
         return Err(Fault::TooMany(detail).into());
     }
-    let first_ranked = match (page.next, events.last()) {
-        (Some(_), Some(last)) if oldest_first => first_ranked(service, who, org, last)?,
+    let times = times(&events, oldest_first, floor(filter));
+    let first_ranked = match (page.next, events.last(), times.last()) {
+        (Some(_), Some(last), Some(at)) if oldest_first => first_ranked(service, who, org, last.number(), *at)?,
         _ => None,
     };
-    let tokens = events.iter().map(|event| {
-        let rank = first_ranked.and_then(|first| event.number().checked_sub(first));
-        Reading::of(event, place).token(place, &time::created(event.recorded_at(), rank.map(|before| before + 1)))
+    let tokens = events.iter().zip(&times).map(|(event, at)| {
+        let rank = first_ranked.and_then(|first| event.number().checked_sub(first)).map(|before| before + 1);
+        Reading::of(event, place).token(place, &time::created(*at, rank))
     });
     let tokens = tokens.collect();
     let is_tainted = |event: &Event| matches!(event.verdict, Some(Verdict::Tainted(_)));
@@ -78,11 +79,47 @@ fn is_full(events: &[Event]) -> bool {
     bytes > service::refine::REFINED_BYTES_MAX
 }
 
-/// If a page ends with `last` in the middle of a millisecond: the number of the first event of that millisecond, from which
-/// on the page's times have to tell one event from the next.
-fn first_ranked(service: &Service, who: &Principal, org: OrgId, last: &Event) -> Result<Option<u64>, Failure> {
-    let ms = last.recorded_at().as_millisecond();
-    let is_whole = first_number(service, who, org, ms + 1)? == last.number() + 1;
+/// The times at which events were received. One that is damaged so badly that its time cannot be read has that of the event
+/// before it, or the first one asked for, so that a collector never goes on from 1970.
+fn times(events: &[Event], oldest_first: bool, floor: Timestamp) -> Vec<Timestamp> {
+    let mut times: Vec<Timestamp> = events.iter().map(Event::recorded_at).collect();
+    let mut latest = floor;
+    let rise = |at: &mut Timestamp| {
+        latest = latest.max(*at);
+        *at = latest;
+    };
+    // Times of receipt never fall, so this leaves what can be read as it is.
+    if oldest_first {
+        times.iter_mut().for_each(rise)
+    } else {
+        times.iter_mut().rev().for_each(rise)
+    }
+    times
+}
+
+/// The earliest time that a filter leaves.
+fn floor(filter: &Filter) -> Timestamp {
+    let bounds = filter.conditions.iter().filter_map(|condition| match condition {
+        Condition::After(moment) => match moment.after() {
+            After::Time { from_us } => Timestamp::from_microsecond(from_us).ok(),
+            After::Rank { ms, .. } => Timestamp::from_millisecond(ms).ok(),
+        },
+        _ => None,
+    });
+    bounds.max().unwrap_or(Timestamp::UNIX_EPOCH).max(Timestamp::UNIX_EPOCH)
+}
+
+/// If a page ends with the event `last`, received `at`, in the middle of a millisecond: the number of the first event of that
+/// millisecond, from which on the page's times have to tell one event from the next.
+fn first_ranked(
+    service: &Service,
+    who: &Principal,
+    org: OrgId,
+    last: u64,
+    at: Timestamp,
+) -> Result<Option<u64>, Failure> {
+    let ms = at.as_millisecond();
+    let is_whole = first_number(service, who, org, ms + 1)? == last + 1;
     if is_whole { Ok(None) } else { first_number(service, who, org, ms).map(Some) }
 }
 
