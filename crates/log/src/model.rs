@@ -162,6 +162,8 @@ pub enum ReadOnlyReason {
     SignerMissing,
     /// Stored bytes do not check; which ones is in the detail.
     Damaged,
+    /// Somebody outside remembers more of this log than is stored: an older copy was restored.
+    RolledBack,
 }
 
 impl fmt::Display for ReadOnlyReason {
@@ -171,6 +173,7 @@ impl fmt::Display for ReadOnlyReason {
             ReadOnlyReason::Forked => "forked",
             ReadOnlyReason::SignerMissing => "signer_missing",
             ReadOnlyReason::Damaged => "damaged",
+            ReadOnlyReason::RolledBack => "rolled_back",
         })
     }
 }

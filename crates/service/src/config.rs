@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use log::{Clock, Entropy, SystemClock, SystemEntropy};
 
+use crate::outbound::Outbound;
+use crate::witnesses::Witnessing;
+
 /// Settings of one service.
 #[derive(Clone)]
 pub struct Config {
@@ -23,6 +26,12 @@ pub struct Config {
     pub log: log::Options,
     /// The index's own limits.
     pub index: IndexOptions,
+    /// Who is to witness the logs.
+    pub witnessing: Witnessing,
+    /// The time-stamp authority (RFC 3161) that is asked on request; its address.
+    pub timestamp_url: Option<String>,
+    /// Makes the calls to witnesses and authorities. Without it none are made.
+    pub outbound: Outbound,
 }
 
 impl Config {
@@ -36,6 +45,9 @@ impl Config {
             lockout: Lockout::default(),
             log: log::Options::default(),
             index: IndexOptions::default(),
+            witnessing: Witnessing::default(),
+            timestamp_url: None,
+            outbound: Outbound::default(),
         }
     }
 }

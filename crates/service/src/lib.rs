@@ -23,8 +23,9 @@
 //! | tokens | `issue_token` `revoke_token` `list_tokens` |
 //! | encryption keys | `add_key` `activate_key` `retire_key` `list_keys` |
 //! | events in | `ingest` |
-//! | events out | `query` `query_refined` `query_by_time` `count` `get` `find` `follow` |
-//! | proofs | `head` `checkpoint_at` `vkey` `tile` `bundle` `prove_inclusion` `prove_consistency` `prove_event` |
+//! | events out | `query` `query_refined` `query_by_time` `count` `get` `find` `follow` `completeness` |
+//! | proofs | `head` `checkpoint_at` `vkey` `tile` `bundle` `prove_inclusion` `prove_consistency` `prove_event` `evidence` |
+//! | outsiders | `shown` `policy` `witness_standing` `timestamp` `timestamp_at` |
 //!
 //! Verbs that are not `async` may read from disk: call them from a thread that may block.
 
@@ -34,6 +35,7 @@ pub mod config;
 mod control;
 mod encoding;
 mod error;
+pub mod evidence;
 pub mod extraction;
 mod folder;
 pub mod follow;
@@ -43,6 +45,7 @@ mod lockout;
 mod login;
 pub mod model;
 mod organisations;
+pub mod outbound;
 mod own_events;
 mod passwords;
 mod projection;
@@ -53,8 +56,10 @@ mod sealing;
 mod secrets;
 mod service;
 mod status;
+pub mod timestamps;
 mod tokens;
 mod window;
+pub mod witnesses;
 
 pub use jiff::Timestamp;
 
@@ -69,6 +74,7 @@ pub use access::{Caller, Principal, Role, Scope, Verb};
 pub use accounts::{AccountChange, AccountInfo, NewAccount};
 pub use config::{Config, IndexOptions, Lockout, PasswordCost};
 pub use error::{Error, ErrorKind, Result};
+pub use evidence::Evidence;
 pub use folder::{Init, Initialised, Instance};
 pub use follow::Follow;
 pub use ingest::{IngestOptions, ItemError, ItemResult, Receipt};
@@ -79,8 +85,12 @@ pub use model::{
     SealedContent, Surface, TokenId, Verdict,
 };
 pub use organisations::{OrgChange, OrgInfo};
-pub use proofs::{LogHead, SealedProof};
+pub use outbound::{Outbound, Post, Posted};
+pub use proofs::{LogHead, SealedProof, Shown};
+pub use query::complete::Completeness;
 pub use query::{EventQuery, Order, Page, Purpose};
 pub use service::{Rebuilt, Service};
 pub use status::{LogStatus, Status};
+pub use timestamps::Stamped;
 pub use tokens::{AuthenticateError, NewToken, TokenForm, TokenInfo};
+pub use witnesses::{Standing, WitnessStats, Witnessing};

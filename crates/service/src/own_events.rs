@@ -10,6 +10,7 @@
 //! | `organisation.created`, `organisation.renamed` | admin | with before and after | before the answer |
 //! | `account.created`, `account.changed` | admin | with before and after; never a password | before the answer |
 //! | `key.added`, `key.activated`, `key.retired` | admin | encryption keys of an organisation, by name | before the answer |
+//! | `witness.alarm` | system | a witness remembers another history of the log, which is read-only from then on | soon, in the control log |
 //! | `events.extracted` | system | events were handed out: how many, and which numbers | soon, coalesced |
 //!
 //! Where an organisation has an active encryption key, its own events are encrypted like all others.
@@ -36,6 +37,7 @@ use crate::error::{Error, Result};
 use crate::model::event::{PartyDraft, SourceDraft};
 use crate::model::{AccountId, Event, EventDraft, Kind, NewEvent, Outcome, RecordedBy};
 use crate::sealing::{Handed, NotAppended, Sealer};
+use crate::witnesses::Alarm;
 
 /// Action of a try to log in.
 pub const LOGIN: &str = "login";
@@ -67,6 +69,9 @@ pub const KEY_ACTIVATED: &str = "key.activated";
 pub const KEY_RETIRED: &str = "key.retired";
 /// Action when events were handed out.
 pub const EVENTS_EXTRACTED: &str = "events.extracted";
+
+/// Action when a witness remembers another history.
+pub const WITNESS_ALARM: &str = "witness.alarm";
 
 /// Own events that may wait to be written; beyond, they are counted as lost and said so in the operator's log.
 const WAITING_MAX: usize = 100_000;
@@ -112,6 +117,15 @@ pub fn draft(action: &str, kind: Kind, outcome: Outcome, who: Option<&Principal>
         attributes,
         ..EventDraft::default()
     }
+}
+
+/// What a witness said against a log.
+pub fn witness_alarm(alarm: &Alarm) -> EventDraft {
+    let mut draft = draft(WITNESS_ALARM, Kind::System, Outcome::Failure, None, &Caller::internal());
+    draft.attributes.insert("reason".into(), alarm.reason.as_str().into());
+    draft.attributes.insert("witness".into(), cut(&alarm.witness, USER_AGENT_BYTES_MAX).into());
+    draft.attributes.insert("detail".into(), alarm.detail.as_str().into());
+    draft
 }
 
 /// An account as the actor of an event.

@@ -1,5 +1,7 @@
 //! Events out: pages by number, pages by time, single events.
 
+pub mod complete;
+
 use std::cell::OnceCell;
 
 use log::{LogId, Record, RecordState};
@@ -105,6 +107,8 @@ pub struct Page {
     pub head: LogHead,
     /// With `verify`: whether at least one event of the page is not what was committed.
     pub tainted: Option<bool>,
+    /// With `verify`: says, where it is so, that nobody outside is known to remember this log.
+    pub outside: Option<&'static str>,
     /// The organisation has, or had, its events encrypted: what they say, no filter can see.
     pub sealed: bool,
 }
@@ -211,6 +215,7 @@ impl Service {
             next,
             head: self.to_head(&reading.log, reading.head),
             tainted: query.verify.then_some(tainted),
+            outside: self.outside(&reading.log).filter(|_| query.verify),
             sealed: self.has_sealed(org),
         })
     }

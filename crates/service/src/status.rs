@@ -2,6 +2,7 @@
 
 use crate::model::OrgId;
 use crate::service::Service;
+use crate::witnesses::WitnessStats;
 
 /// What an operator wants to know. Cheap to make.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct Status {
     pub own_events_waiting: u64,
     /// Own events that could not be appended since the start.
     pub own_events_lost: u64,
+    /// What witnesses did and said.
+    pub witnesses: WitnessStats,
 }
 
 /// One log that takes no entries.
@@ -73,6 +76,7 @@ impl Service {
             accounts,
             own_events_waiting: self.own().waiting(),
             own_events_lost: self.own().lost(),
+            witnesses: self.witnesses().stats(),
         }
     }
 }

@@ -7,5 +7,8 @@ pub mod events;
 pub mod import;
 pub mod init;
 pub mod key;
+pub mod prove;
 pub mod serve;
 pub mod verify;
+pub mod watch;
+pub mod witness;

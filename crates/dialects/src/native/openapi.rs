@@ -5,7 +5,7 @@ use http::{StatusCode, header};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{accounts, events, keys, log_files, organisations, session, tokens};
+use super::{accounts, events, keys, log_files, organisations, outsiders, session, tokens};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -22,6 +22,7 @@ use super::{accounts, events, keys, log_files, organisations, session, tokens};
         events::ingest::ingest, events::list::list, events::list::show, events::follow::follow,
         log_files::log, log_files::checkpoint, log_files::checkpoint_at, log_files::tile, log_files::proof,
         log_files::extends, log_files::keys, log_files::state,
+        outsiders::policy, outsiders::timestamps, outsiders::stamp, outsiders::evidence, outsiders::completeness,
         document,
     ),
     components(schemas(super::problem::Document)),
