@@ -1,13 +1,19 @@
 #!/usr/bin/env bash
-# Installs what the tests compare us with: foreign decryption tools (Debian `seccure`; PyPI `seccure`, `cryptography`) and curl.
-# Python packages go into .tools/venv, so nothing of the system's own Python changes. Says what it did; fails if it can't.
+# Installs what the tests compare us with: foreign decryption tools (Debian `seccure`; PyPI `seccure`, `cryptography`), curl, openssl,
+# and outsiders that check our proofs: Go with golang.org/x/mod (Debian) and `@sigstore/verify` (npm).
+# Python packages go into .tools/venv and npm packages into .tools/npm, so nothing of the system's own changes. Says what it did;
+# fails if it can't.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 debian=()
 command -v curl >/dev/null 2>&1 || debian+=(curl)
+command -v openssl >/dev/null 2>&1 || debian+=(openssl)
 command -v seccure-decrypt >/dev/null 2>&1 || debian+=(seccure)
 command -v python3 >/dev/null 2>&1 || debian+=(python3 python3-venv)
+command -v go >/dev/null 2>&1 || debian+=(golang-go)
+[ -d /usr/share/gocode/src/golang.org/x/mod/sumdb/tlog ] || debian+=(golang-golang-x-mod-dev)
+command -v npm >/dev/null 2>&1 || debian+=(nodejs npm)
 if [ ${#debian[@]} -gt 0 ]; then
   sudo=""
   [ "$(id -u)" = 0 ] || sudo="sudo"
@@ -21,5 +27,13 @@ if ! "$venv/bin/python3" -c 'import seccure, cryptography' >/dev/null 2>&1; then
   echo "test tools: installing from PyPI into $venv: seccure cryptography"
   python3 -m venv "$venv"
   "$venv/bin/python3" -m pip install -q seccure==0.5.0 cryptography==50.0.2
+fi
+
+npm=.tools/npm
+if [ ! -d "$npm/node_modules/@sigstore/verify" ]; then
+  echo "test tools: installing from npm into $npm: @sigstore/verify"
+  mkdir -p "$npm"
+  # The newest that runs on Node 20.
+  npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$npm" @sigstore/verify@3.1.1
 fi
 echo "test tools: ready"

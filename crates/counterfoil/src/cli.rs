@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+mod proofs;
+
+pub use proofs::*;
+
 /// One tamper-evident audit trail behind the audit APIs people already use.
 #[derive(Debug, Parser)]
 #[command(name = "counterfoil", version, about, max_term_width = 110, subcommand_required = true)]
@@ -72,6 +76,13 @@ pub enum Command {
     /// Check what was promised, without trusting the server.
     #[command(subcommand)]
     Verify(Verify),
+    /// Get something to show to others: proofs, evidence bundles, whole logs that verify without this server.
+    #[command(subcommand)]
+    Prove(Prove),
+    /// Follow a log and cry out when it does not extend what was seen before.
+    Watch(Watch),
+    /// Be a witness for logs: remember their checkpoints, cosign only what extends them.
+    Witness(Witness),
     /// Check a whole data folder and say what is damaged, file by file.
     Fsck(Fsck),
     /// Drop every projection (search index, snapshots) of a stopped server's data folder and make them again from the log.
@@ -625,40 +636,6 @@ pub struct Export {
     /// File to write; default: standard output. A file appears under its name only when it is complete.
     #[arg(long, short, value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Verify {
-    /// Verify a whole log: a data folder, or a server's log address (`https://HOST/l/ID`).
-    Log(VerifyLog),
-}
-
-#[derive(Debug, Args)]
-pub struct VerifyLog {
-    /// A data folder, or `http(s)://HOST/l/LOG-ID`.
-    pub source: String,
-    /// Public key to trust (the `vkey` of `counterfoil org show`); several for several logs or epochs. Without it the source's
-    /// own key is used, which proves consistency but not who signed; the output says so.
-    #[arg(long = "vkey")]
-    pub vkeys: Vec<String>,
-    /// A checkpoint remembered earlier, which the log must extend; several allowed.
-    #[arg(long = "since", value_hint = ValueHint::FilePath)]
-    pub since: Vec<PathBuf>,
-    /// File that keeps the newest verified checkpoint for next time, and is checked against now.
-    #[arg(long, value_hint = ValueHint::FilePath)]
-    pub remember: Option<PathBuf>,
-    /// Only this log of the folder (log id).
-    #[arg(long)]
-    pub only: Option<String>,
-    /// Token for a server's log address.
-    #[arg(long, env = "COUNTERFOIL_TOKEN", hide_env_values = true)]
-    pub token: Option<String>,
-    /// Trust this certificate (PEM) instead of the public authorities.
-    #[arg(long, env = "COUNTERFOIL_CA_CERT", value_hint = ValueHint::FilePath)]
-    pub ca_cert: Option<PathBuf>,
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
 }
 
 #[derive(Debug, Args)]

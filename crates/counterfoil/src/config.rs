@@ -3,6 +3,7 @@
 //! The file is TOML; a key it does not know is an error that names the key, the line and the known keys, so that a
 //! misspelt limit never quietly stays at its default.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -63,6 +64,24 @@ struct File {
     lockout: Option<LockoutFile>,
     verification: Option<VerificationFile>,
     octopai: Option<OctopaiFile>,
+    witnesses: Option<WitnessesFile>,
+    timestamps: Option<TimestampsFile>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WitnessesFile {
+    policy: Option<PathBuf>,
+    organisations: Option<BTreeMap<String, PathBuf>>,
+    patience_seconds: Option<u64>,
+    every_seconds: Option<u64>,
+    ca_cert: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TimestampsFile {
+    url: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -114,6 +133,18 @@ pub struct Settings {
     pub verify_mib_per_second: Setting<u64>,
     pub octopai_issuer: Setting<String>,
     pub octopai_audience: Setting<String>,
+    /// Trust policy (C2SP tlog-policy) whose witnesses are asked to cosign every log.
+    pub witnesses_policy: Setting<Option<PathBuf>>,
+    /// Policies of single organisations, by slug.
+    pub witnesses_organisations: Setting<BTreeMap<String, PathBuf>>,
+    /// How old a cosigned checkpoint may be and still be shown.
+    pub witnesses_patience_seconds: Setting<u64>,
+    /// Time between two rounds of one log.
+    pub witnesses_every_seconds: Setting<u64>,
+    /// Certificate trusted for calls to witnesses and the time-stamp authority, instead of the public authorities.
+    pub witnesses_ca_cert: Setting<Option<PathBuf>>,
+    /// Address of the time-stamp authority (RFC 3161).
+    pub timestamps_url: Setting<Option<String>>,
 }
 
 /// Tells whether a clap argument came from a flag, the environment or neither.
@@ -140,6 +171,8 @@ impl Settings {
         let lockout = from_file.lockout.unwrap_or_default();
         let octopai = from_file.octopai.unwrap_or_default();
         let verification = from_file.verification.unwrap_or_default();
+        let witnesses = from_file.witnesses.unwrap_or_default();
+        let timestamps = from_file.timestamps.unwrap_or_default();
 
         let data = layers.pick("data", Some("COUNTERFOIL_DATA"), serve.data.clone(), from_file.data);
         let Some(data) = data else {
@@ -177,6 +210,12 @@ impl Settings {
             verify_mib_per_second: layers.or_default("", None, verification.mib_per_second, 64),
             octopai_issuer: layers.or_default("", None, octopai.issuer, "Counterfoil".to_owned()),
             octopai_audience: layers.or_default("", None, octopai.audience, "Counterfoil".to_owned()),
+            witnesses_policy: layers.only_filed(witnesses.policy),
+            witnesses_organisations: layers.or_default("", None, witnesses.organisations, BTreeMap::new()),
+            witnesses_patience_seconds: layers.or_default("", None, witnesses.patience_seconds, 600),
+            witnesses_every_seconds: layers.or_default("", None, witnesses.every_seconds, 60),
+            witnesses_ca_cert: layers.only_filed(witnesses.ca_cert),
+            timestamps_url: layers.only_filed(timestamps.url),
         };
         settings.check()?;
         Ok(settings)
@@ -191,6 +230,9 @@ impl Settings {
         }
         if self.tls_cert.value.is_some() != self.tls_key.value.is_some() {
             bail!("a certificate and its key go together: give both --tls-cert and --tls-key");
+        }
+        if self.witnesses_every_seconds.value == 0 {
+            bail!("witnesses.every_seconds is 0; witnesses are asked once a second at most");
         }
         Ok(())
     }
@@ -223,6 +265,12 @@ impl Settings {
             row("verification.mib_per_second", &self.verify_mib_per_second, ToString::to_string),
             row("octopai.issuer", &self.octopai_issuer, |v| format!("{v:?}")),
             row("octopai.audience", &self.octopai_audience, |v| format!("{v:?}")),
+            row("witnesses.policy", &self.witnesses_policy, text),
+            row("witnesses.organisations", &self.witnesses_organisations, |v| format!("{v:?}")),
+            row("witnesses.patience_seconds", &self.witnesses_patience_seconds, ToString::to_string),
+            row("witnesses.every_seconds", &self.witnesses_every_seconds, ToString::to_string),
+            row("witnesses.ca_cert", &self.witnesses_ca_cert, text),
+            row("timestamps.url", &self.timestamps_url, text),
         ]
     }
 }
@@ -260,6 +308,10 @@ impl Layers<'_> {
             Some(Setting { value, origin }) => Setting { value: Some(value), origin },
             None => Setting { value: None, origin: Origin::Default },
         }
+    }
+
+    fn only_filed<T>(&self, filed: Option<T>) -> Setting<Option<T>> {
+        self.or_default("", None, filed.map(Some), None)
     }
 
     fn or_default<T>(&self, id: &str, given: Option<T>, filed: Option<T>, default: T) -> Setting<T> {

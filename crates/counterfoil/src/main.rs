@@ -2,7 +2,8 @@
 //!
 //! `cli` holds every verb and flag; `cmd` does the work of each; `server` and `tls` are the listeners; `config` resolves
 //! settings; `client` speaks the native API for the verbs that work over a server; `import` reads foreign log files;
-//! `verify` checks published logs; `history` makes up a past for `demo`; `telemetry` is log lines and metrics.
+//! `verify` checks published logs and proofs; `witness` is a witness; `outbound` calls witnesses and time-stamp
+//! authorities; `history` makes up a past for `demo`; `telemetry` is log lines and metrics.
 
 mod cli;
 mod client;
@@ -10,11 +11,13 @@ mod cmd;
 mod config;
 mod history;
 mod import;
+mod outbound;
 mod output;
 mod server;
 mod telemetry;
 mod tls;
 mod verify;
+mod witness;
 
 use std::process::ExitCode;
 
@@ -43,6 +46,9 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("counterfoil: {error:#}");
+            if error.downcast_ref::<output::Usage>().is_some() {
+                return ExitCode::from(2);
+            }
             ExitCode::from(if is_verifying(&cli.command) { 3 } else { 1 })
         }
     }
@@ -77,6 +83,17 @@ fn run(cli: &Cli, matches: &clap::ArgMatches) -> anyhow::Result<ExitCode> {
         Command::Tail(args) => cmd::events::tail(args).map(done),
         Command::Export(args) => cmd::events::export(args).map(done),
         Command::Verify(cli::Verify::Log(args)) => cmd::verify::log(args),
+        Command::Verify(cli::Verify::Proof(args)) => cmd::verify::single::proof(args),
+        Command::Verify(cli::Verify::Bundle(args)) => cmd::verify::single::bundle(args),
+        Command::Verify(cli::Verify::Extends(args)) => cmd::verify::single::extends(args),
+        Command::Verify(cli::Verify::Search(args)) => cmd::verify::search::search(args),
+        Command::Prove(cli::Prove::Event(args)) => cmd::prove::event(args),
+        Command::Prove(cli::Prove::Search(args)) => cmd::prove::search(args),
+        Command::Prove(cli::Prove::Extends(args)) => cmd::prove::extends(args),
+        Command::Prove(cli::Prove::Log(args)) => cmd::prove::log(args),
+        Command::Prove(cli::Prove::Timestamp(args)) => cmd::prove::timestamp(args).map(done),
+        Command::Watch(args) => cmd::watch::run(args),
+        Command::Witness(args) => cmd::witness::run(args, cli.config.as_deref()).map(done),
         Command::Fsck(args) => cmd::verify::fsck(args),
         Command::Rebuild(args) => cmd::init::rebuild(args).map(done),
         Command::Completions { shell } => {
@@ -89,7 +106,7 @@ fn run(cli: &Cli, matches: &clap::ArgMatches) -> anyhow::Result<ExitCode> {
 /// Verbs whose exit status 1 means "tainted", so that a failure to run must not look like it.
 fn is_verifying(command: &Command) -> bool {
     match command {
-        Command::Verify(_) | Command::Fsck(_) => true,
+        Command::Verify(_) | Command::Prove(_) | Command::Watch(_) | Command::Fsck(_) => true,
         Command::Query(args) => args.verify,
         _ => false,
     }

@@ -5,6 +5,23 @@ use std::io::{self, IsTerminal as _, Write as _};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
+/// A mistake of the caller's on the command line; exit status 2.
+#[derive(Debug)]
+pub struct Usage(String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// A mistake of the caller's, in words that say what would do.
+pub fn usage(what: impl Into<String>) -> anyhow::Error {
+    Usage(what.into()).into()
+}
+
 /// Prints one JSON value on one line.
 pub fn json(value: &Value) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();

@@ -72,6 +72,9 @@ const GAUGES: &[(&str, &str)] = &[
     ("index_documents", "Documents in the search index"),
     ("index_lag_entries", "Entries not yet in the search index; they are found by scanning"),
     ("own_events_waiting", "Events of the server itself that are not yet written"),
+    ("cosignatures", "Cosignatures by witnesses since the start"),
+    ("witness_failures", "Calls to witnesses that brought no cosignature since the start"),
+    ("witness_alarms", "Logs of which a witness remembers another history; above 0 needs a person"),
     ("own_events_lost", "Events of the server itself that could not be written; above 0 needs a person"),
 ];
 

@@ -225,7 +225,12 @@ async fn request(
         .replace("{name}", KEY_NAME)
         .replace("{*rest}", rest)
         .replace("{rest}", rest);
-    let path = if path.ends_with("/extends") { path + "?from=1" } else { path };
+    let path = match path.rsplit('/').next() {
+        Some("extends") => path + "?from=1",
+        Some("evidence") => path + "?seq=1",
+        Some("timestamps") if spec.method == "GET" => path + "?size=1",
+        _ => path,
+    };
     // Bodies that do no harm: what is asked about is who may ask.
     let body = match (spec.method, spec.path) {
         ("POST", "/v1/orgs") => r#"{"name":"made"}"#,

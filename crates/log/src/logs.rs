@@ -19,7 +19,7 @@ use crate::group::{self, Batch, Fields, Hashing};
 use crate::id::LogId;
 use crate::ids::Ids;
 use crate::keys::Keys;
-use crate::model::{Appended, Head, LogState, NewEntry, Record, RecordState, Stats};
+use crate::model::{Appended, Head, LogState, NewEntry, ReadOnlyReason, Record, RecordState, Stats};
 use crate::notes::{LogNote, Predecessor};
 use crate::options::{InstanceSeed, Options};
 use crate::recovery::{self, Setup};
@@ -182,6 +182,13 @@ impl Logs {
         let sent = self.threads.messages.send(message);
         sent.map_err(|_| Error::unavailable("the log is shut down"))?;
         answered.blocking_recv().map_err(|_| Error::unavailable("the writer has ended"))?
+    }
+
+    /// Takes no more entries of this log, because somebody outside remembers another history; reads go on. A log that is
+    /// read-only already keeps its first reason. Lasts until the folder is opened again: whoever knows it says so again.
+    pub fn distrust(&self, id: &LogId, reason: ReadOnlyReason, detail: String) -> Result<()> {
+        self.shared.slot(id)?.close(reason, detail);
+        Ok(())
     }
 
     /// Every log, in order of ids.

@@ -185,6 +185,8 @@ pub enum ReadOnlyReason {
     KeyMissing,
     /// It was closed by order; its last entry says so. Nothing is wrong with it.
     Closed,
+    /// Somebody outside remembers more of this log than is stored: an older copy was restored.
+    RolledBack,
 }
 
 impl fmt::Display for ReadOnlyReason {
@@ -196,6 +198,7 @@ impl fmt::Display for ReadOnlyReason {
             ReadOnlyReason::Damaged => "damaged",
             ReadOnlyReason::KeyMissing => "key_missing",
             ReadOnlyReason::Closed => "closed",
+            ReadOnlyReason::RolledBack => "rolled_back",
         })
     }
 }

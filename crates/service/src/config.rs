@@ -7,6 +7,8 @@ use std::time::Duration;
 use log::{Clock, Entropy, SystemClock, SystemEntropy};
 
 pub use crate::verification::VerificationOptions;
+use crate::outbound::Outbound;
+use crate::witnesses::Witnessing;
 
 /// Settings of one service.
 #[derive(Clone)]
@@ -27,6 +29,12 @@ pub struct Config {
     pub index: IndexOptions,
     /// When logs are verified as a whole.
     pub verification: VerificationOptions,
+    /// Who is to witness the logs.
+    pub witnessing: Witnessing,
+    /// The time-stamp authority (RFC 3161) that is asked on request; its address.
+    pub timestamp_url: Option<String>,
+    /// Makes the calls to witnesses and authorities. Without it none are made.
+    pub outbound: Outbound,
 }
 
 impl Config {
@@ -41,6 +49,9 @@ impl Config {
             log: log::Options::default(),
             index: IndexOptions::default(),
             verification: VerificationOptions::default(),
+            witnessing: Witnessing::default(),
+            timestamp_url: None,
+            outbound: Outbound::default(),
         }
     }
 }

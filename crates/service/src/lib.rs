@@ -23,9 +23,10 @@
 //! | tokens | `issue_token` `revoke_token` `list_tokens` |
 //! | encryption keys | `add_key` `activate_key` `retire_key` `list_keys` |
 //! | events in | `ingest` |
-//! | events out | `query` `query_refined` `query_by_time` `count` `get` `find` `follow` |
 //! | logs | `log_keys` `rotate_log_key` `erase_events` `prune_events` `set_legal_hold` `legal_hold` `log_standing` `close_log` `open_successor` `adopt_log` `acknowledge_taint` `verify_all_logs` |
-//! | proofs | `head` `checkpoint_at` `vkey` `tile` `bundle` `prove_inclusion` `prove_consistency` `prove_event` |
+//! | events out | `query` `query_refined` `query_by_time` `count` `get` `find` `follow` `completeness` |
+//! | proofs | `head` `checkpoint_at` `vkey` `tile` `bundle` `prove_inclusion` `prove_consistency` `prove_event` `evidence` |
+//! | outsiders | `shown` `policy` `witness_standing` `timestamp` `timestamp_at` |
 //!
 //! Verbs that are not `async` may read from disk: call them from a thread that may block.
 
@@ -36,6 +37,7 @@ mod control;
 mod encoding;
 pub mod erasure;
 mod error;
+pub mod evidence;
 pub mod extraction;
 mod folder;
 pub mod follow;
@@ -47,6 +49,7 @@ mod log_life;
 mod login;
 pub mod model;
 mod organisations;
+pub mod outbound;
 mod own_events;
 mod passwords;
 mod projection;
@@ -58,9 +61,11 @@ mod sealing;
 mod secrets;
 mod service;
 mod status;
+pub mod timestamps;
 mod tokens;
 mod verification;
 mod window;
+pub mod witnesses;
 
 pub use jiff::Timestamp;
 /// Whether a log takes entries, and why not.
@@ -78,6 +83,7 @@ pub use accounts::{AccountChange, AccountInfo, NewAccount};
 pub use config::{Config, IndexOptions, Lockout, PasswordCost, VerificationOptions};
 pub use erasure::{ErasureDone, ErasureOrder};
 pub use error::{Error, ErrorKind, Result};
+pub use evidence::Evidence;
 pub use folder::{Init, Initialised, Instance};
 pub use follow::Follow;
 pub use ingest::{IngestOptions, ItemError, ItemResult, Receipt};
@@ -90,10 +96,14 @@ pub use model::{
     SealedContent, Surface, TokenId, Verdict,
 };
 pub use organisations::{OrgChange, OrgInfo};
-pub use proofs::{LogHead, SealedProof};
+pub use outbound::{Outbound, Post, Posted};
+pub use proofs::{LogHead, SealedProof, Shown};
+pub use query::complete::Completeness;
 pub use query::{EventQuery, Order, Page, Purpose};
 pub use retention::{PruneDone, PruneTo};
 pub use service::{Rebuilt, Service};
 pub use status::{LogStatus, Status};
+pub use timestamps::Stamped;
 pub use tokens::{AuthenticateError, NewToken, TokenForm, TokenInfo};
 pub use verification::LastVerification;
+pub use witnesses::{Standing, WitnessStats, Witnessing};

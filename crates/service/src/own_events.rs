@@ -13,6 +13,7 @@
 //! | `log.verified` | system | the verdict of a verification of the whole log | by itself |
 //! | `log.hold_changed`, `log.adopted`, `log.taint_acknowledged` | admin | acts of an administrator on a log | before the answer |
 //! | `disk.full` | system | the disk is full; written from the space kept for it, to the control log | at once |
+//! | `witness.alarm` | system | a witness remembers another history of the log, which is read-only from then on | soon, in the control log |
 //! | `events.extracted` | system | events were handed out: how many, and which numbers | soon, coalesced |
 //!
 //! Where an organisation has an active encryption key, its own events are encrypted like all others.
@@ -39,6 +40,7 @@ use crate::error::{Error, Result};
 use crate::model::event::{PartyDraft, SourceDraft};
 use crate::model::{AccountId, Event, EventDraft, Kind, NewEvent, Outcome, RecordedBy};
 use crate::sealing::{Handed, NotAppended, Sealer};
+use crate::witnesses::Alarm;
 
 /// Action of a try to log in.
 pub const LOGIN: &str = "login";
@@ -80,6 +82,9 @@ pub const LOG_VERIFIED: &str = "log.verified";
 pub const DISK_FULL: &str = "disk.full";
 /// Action when events were handed out.
 pub const EVENTS_EXTRACTED: &str = "events.extracted";
+
+/// Action when a witness remembers another history.
+pub const WITNESS_ALARM: &str = "witness.alarm";
 
 /// Own events that may wait to be written; beyond, they are counted as lost and said so in the operator's log.
 const WAITING_MAX: usize = 100_000;
@@ -125,6 +130,15 @@ pub fn draft(action: &str, kind: Kind, outcome: Outcome, who: Option<&Principal>
         attributes,
         ..EventDraft::default()
     }
+}
+
+/// What a witness said against a log.
+pub fn witness_alarm(alarm: &Alarm) -> EventDraft {
+    let mut draft = draft(WITNESS_ALARM, Kind::System, Outcome::Failure, None, &Caller::internal());
+    draft.attributes.insert("reason".into(), alarm.reason.as_str().into());
+    draft.attributes.insert("witness".into(), cut(&alarm.witness, USER_AGENT_BYTES_MAX).into());
+    draft.attributes.insert("detail".into(), alarm.detail.as_str().into());
+    draft
 }
 
 /// An account as the actor of an event.

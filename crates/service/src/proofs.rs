@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tlog::Hash;
+use tlog::note::VerifierKey;
+use tlog::policy::Policy;
 use tlog::tile::{BundleId, TileId};
 
 use crate::access::{Principal, Verb};
@@ -11,6 +13,7 @@ use crate::encoding;
 use crate::error::{Error, Result};
 use crate::model::{OrgId, time};
 use crate::service::Service;
+use crate::witnesses::{NOBODY_OUTSIDE, Standing};
 
 /// The newest signed head of an organisation's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +27,15 @@ pub struct LogHead {
     /// When the last entry was received; `None` for an empty log.
     pub last_recorded_at: Option<Timestamp>,
     /// The signed checkpoint (C2SP tlog-checkpoint).
+    pub checkpoint: Arc<str>,
+}
+
+/// The checkpoint that a log shows to whoever asks for the newest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Entries it covers.
+    pub size: u64,
+    /// The note: cosigned if there is a policy and it was met lately.
     pub checkpoint: Arc<str>,
 }
 
@@ -52,9 +64,60 @@ impl Service {
         Ok(self.to_head(&log, self.logs().head(&log)?))
     }
 
-    /// The signed checkpoint kept for exactly this size, if one was.
+    /// The checkpoint to show: the newest that satisfies the policy while it is young enough, else the newest signed one. Its size
+    /// never falls.
+    pub fn shown(&self, who: &Principal, org: OrgId) -> Result<Shown> {
+        let log = self.provable(who, org)?;
+        let newest = self.logs().head(&log)?;
+        let (size, checkpoint) = self.witnesses().shown(&log, &newest, self.witness_policy(org).is_some());
+        Ok(Shown { size, checkpoint })
+    }
+
+    /// The trust policy of an organisation's log, this log's key included: what an outsider verifies with.
+    pub fn policy(&self, who: &Principal, org: OrgId) -> Result<Policy> {
+        let log = self.provable(who, org)?;
+        let key = self.logs().vkey(&log)?.parse();
+        let key: VerifierKey = key.map_err(|e| Error::internal("our own key does not read").with_source(e))?;
+        Ok(match self.witness_policy(org) {
+            Some(policy) => policy.for_logs(vec![tlog::policy::Log { key, url: None }]),
+            None => Policy::unwitnessed(key),
+        })
+    }
+
+    /// What witnesses know of an organisation's log; none if no policy asks for any.
+    pub fn witness_standing(&self, who: &Principal, org: OrgId) -> Result<Option<Standing>> {
+        let verb = if who.may(Verb::ReadProofs) { Verb::ReadProofs } else { Verb::ReadEvents };
+        self.allow(who, verb, org)?;
+        let log = self.log_of(org)?;
+        Ok(self.witness_policy(org).map(|_| self.witnesses().standing(&log)))
+    }
+
+    /// What every answer about verification says where no witness has cosigned.
+    pub(crate) fn outside(&self, log: &log::LogId) -> Option<&'static str> {
+        self.witnesses().standing(log).witnessed.is_none().then_some(NOBODY_OUTSIDE)
+    }
+
+    /// The bytes of one entry: position, number, time, and a commitment to the content.
+    pub fn entry(&self, who: &Principal, org: OrgId, index: u64) -> Result<Vec<u8>> {
+        let log = self.provable(who, org)?;
+        let end = index.checked_add(1).ok_or_else(|| Error::not_found("no such entry"))?;
+        self.check_sizes(&log, index, end)?;
+        let entry = self.logs().entries(&log, index..end)?.pop();
+        entry.ok_or_else(|| Error::not_found("no such entry"))
+    }
+
+    /// The policy that asks for witnesses of this organisation's log.
+    fn witness_policy(&self, org: OrgId) -> Option<Policy> {
+        let slug = self.control().state().org(org).map(|org| org.slug.clone())?;
+        self.witnesses().settings.policy(&slug).cloned()
+    }
+
+    /// The checkpoint kept for exactly this size, if one was; with cosignatures where those were kept.
     pub fn checkpoint_at(&self, who: &Principal, org: OrgId, size: u64) -> Result<Option<Arc<str>>> {
         let log = self.provable(who, org)?;
+        if let Some(cosigned) = self.witnesses().cosigned_at(&log, size) {
+            return Ok(Some(cosigned));
+        }
         Ok(self.logs().checkpoint_at(&log, size)?)
     }
 

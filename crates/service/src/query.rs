@@ -1,5 +1,7 @@
 //! Events out: pages by number, pages by time, single events.
 
+pub mod complete;
+
 use std::cell::OnceCell;
 
 use log::{LogId, Record, RecordState};
@@ -106,6 +108,8 @@ pub struct Page {
     /// With `verify`: whether at least one event of the page is not what was committed, or something is wrong with the log
     /// as a whole that nobody acknowledged.
     pub tainted: Option<bool>,
+    /// With `verify`: says, where it is so, that nobody outside is known to remember this log.
+    pub outside: Option<&'static str>,
     /// The organisation has, or had, its events encrypted: what they say, no filter can see.
     pub sealed: bool,
 }
@@ -219,6 +223,7 @@ impl Service {
             next,
             head: self.to_head(&reading.log, reading.head),
             tainted: query.verify.then_some(tainted),
+            outside: self.outside(&reading.log).filter(|_| query.verify),
             sealed: self.has_sealed(org),
         })
     }

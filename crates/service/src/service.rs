@@ -22,12 +22,14 @@ use crate::folder::{Folder, Instance, apart, index_path};
 use crate::lockout::Lockouts;
 use crate::model::{AccountId, EventDraft, OrgId, TokenId, time};
 use crate::organisations::no_org;
-use crate::own_events::OwnEvents;
+use crate::outbound::Outbound;
+use crate::own_events::{self, OwnEvents};
 use crate::passwords::Passwords;
 use crate::projection::Projections;
 use crate::sealing::Sealer;
 use crate::secrets;
 use crate::verification::{VerificationOptions, Verifications};
+use crate::witnesses::{Alarm, Subject, Witnesses};
 
 /// The only door to the trail. Cheap to clone; all clones are one service.
 #[derive(Clone)]
@@ -56,6 +58,9 @@ pub(crate) struct Inner {
     verification_turn: tokio::sync::Mutex<()>,
     /// Held while a seed is made and a key replaced.
     seed_files: Mutex<()>,
+    witnesses: Arc<Witnesses>,
+    outbound: Outbound,
+    timestamp_url: Option<String>,
     stop: watch::Sender<bool>,
     own_writer: Mutex<Option<JoinHandle<()>>>,
     /// The data folder is ours for as long as this lives; declared last, so that everything else is gone before it is
@@ -93,6 +98,13 @@ impl Service {
         let runtime =
             Handle::try_current().map_err(|e| Error::internal("opened outside of a runtime").with_source(e))?;
         projections.start(runtime)?;
+        let witnesses = Arc::new(Witnesses::open(
+            &config.data,
+            config.witnessing,
+            config.outbound.clone(),
+            logs.clone(),
+            Arc::clone(&config.clock),
+        ));
         let (stop, stopped) = watch::channel(false);
         let service = Service {
             inner: Arc::new(Inner {
@@ -113,6 +125,9 @@ impl Service {
                 own: Arc::clone(&own),
                 addresses: Mutex::default(),
                 projections,
+                witnesses: Arc::clone(&witnesses),
+                outbound: config.outbound,
+                timestamp_url: config.timestamp_url,
                 stop,
                 own_writer: Mutex::new(None),
                 _lock: folder.lock,
@@ -131,6 +146,11 @@ impl Service {
         if let Some(every) = service.inner.verification.every {
             tokio::spawn(Service::keep_verifying(weak, every));
         }
+        let (control, told) = (Arc::clone(service.control()), Arc::clone(&own));
+        let (settings, asking) = (Arc::clone(&witnesses), Arc::clone(&witnesses));
+        let subjects = move || subjects(&control, &settings);
+        let alarmed = move |log, alarm: &Alarm| told.soon(log, None, None, &own_events::witness_alarm(alarm));
+        tokio::spawn(asking.run(stopped.clone(), subjects, alarmed));
         *service.inner.own_writer.lock() = Some(tokio::spawn(own.run(stopped, tick)));
         Ok(service)
     }
@@ -279,6 +299,18 @@ impl Service {
         &self.inner.projections
     }
 
+    pub(crate) fn witnesses(&self) -> &Witnesses {
+        &self.inner.witnesses
+    }
+
+    pub(crate) fn outbound(&self) -> &Outbound {
+        &self.inner.outbound
+    }
+
+    pub(crate) fn timestamp_url(&self) -> Option<&str> {
+        self.inner.timestamp_url.as_deref()
+    }
+
     /// Turns true when the service shuts down.
     pub(crate) fn stopped(&self) -> watch::Receiver<bool> {
         self.inner.stop.subscribe()
@@ -328,6 +360,17 @@ impl Service {
             self.record_lock_changes(self.default_org(), changes);
         }
     }
+}
+
+/// The logs of organisations whose policy asks for witnesses.
+fn subjects(control: &Control, witnesses: &Witnesses) -> Vec<Subject> {
+    let state = control.state();
+    let orgs = state.orgs().iter();
+    orgs.filter_map(|org| {
+        let policy = witnesses.settings.policy(&org.slug)?;
+        Some(Subject { log: org.log, policy: Arc::new(policy.clone()) })
+    })
+    .collect()
 }
 
 /// An organisation's record is durable before its log is opened; a crash between the two is made up for here.

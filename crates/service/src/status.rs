@@ -3,6 +3,7 @@
 use crate::model::OrgId;
 use crate::service::Service;
 use crate::verification::LastVerification;
+use crate::witnesses::WitnessStats;
 
 /// What an operator wants to know. Cheap to make.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub struct Status {
     pub own_events_lost: u64,
     /// Logs whose last verification as a whole was not good and that nobody acknowledged.
     pub unverified: Vec<(Option<OrgId>, log::LogId, LastVerification)>,
+    /// What witnesses did and said.
+    pub witnesses: WitnessStats,
 }
 
 /// One log that takes no entries.
@@ -78,6 +81,7 @@ impl Service {
             own_events_waiting: self.own().waiting(),
             own_events_lost: self.own().lost(),
             unverified: self.failed_verifications(),
+            witnesses: self.witnesses().stats(),
         }
     }
 }

@@ -30,6 +30,9 @@ pub enum Error {
     /// No line by any known key: says nothing about the text, which must not be used.
     #[error("no signature by a known key")]
     Unverified,
+    /// The log signed, but not enough witnesses that the policy asks for did: nobody outside vouches for this head.
+    #[error("not cosigned as the policy asks")]
+    PolicyUnmet,
     /// A checkpoint of another log than the one asked for.
     #[error("origin is {found:?}, expected {expected:?}")]
     WrongOrigin {

@@ -11,7 +11,7 @@
 //! [`note::NOTE_BYTES_MAX`] bytes with [`note::SIGNATURES_MAX`] signature lines, entries up to
 //! [`tile::BUNDLE_ENTRY_BYTES_MAX`] bytes.
 //!
-//! Formats: RFC 6962 §2.1; C2SP signed-note, tlog-checkpoint, tlog-tiles, tlog-proof, tlog-cosignature, tlog-witness; the
+//! Formats: RFC 6962 §2.1; C2SP signed-note, tlog-checkpoint, tlog-tiles, tlog-proof, tlog-cosignature, tlog-witness, tlog-policy; the
 //! entry of [`entry`] is our own (`specs/proofs.md` §2).
 //!
 //! ```
@@ -31,13 +31,16 @@ pub mod entry;
 mod error;
 pub mod extends;
 mod hash;
+mod key;
 pub mod note;
 pub mod plain;
+pub mod policy;
 pub mod proof;
 mod text;
 pub mod tile;
 pub mod tlog_proof;
 mod tree;
+pub mod witness;
 
 pub use error::Error;
 pub use hash::{Hash, commitment, empty_root, leaf_hash, node_hash};

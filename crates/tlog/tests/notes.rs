@@ -270,7 +270,7 @@ fn malformed_keys_are_refused() {
     // With an id that fits, so that only the key itself can be the reason.
     let with_key = |key: &[u8]| format!("{name}+{:08x}+{}", signed_note::key_id(name, key), base64(key));
     let typed = |kind: u8, key: [u8; 32]| with_key(&[&[kind][..], &key].concat());
-    let good = *log.verifier().public_bytes();
+    let good: [u8; 32] = log.verifier().public_bytes().try_into().unwrap();
     assert_eq!(typed(1, good), vkey);
     let mut identity = [0; 32];
     identity[0] = 1;
@@ -288,7 +288,8 @@ fn malformed_keys_are_refused() {
         typed(2, good),
         typed(5, good),
         typed(0xff, good),
-        with_key(&[&[6][..], &[9; 1312]].concat()),
+        with_key(&[&[6][..], &[9; 1311]].concat()),
+        with_key(&[&[6][..], &[9; 1313]].concat()),
         with_key(&[1]),
         with_key(&[&[1][..], &good[..31]].concat()),
         with_key(&[&[1][..], &good, &[0]].concat()),

@@ -52,7 +52,7 @@ pub fn run(args: &cli::Demo) -> anyhow::Result<()> {
         };
         let first = Service::init(&Config::new(&data), init)?;
         let settings = settings(&data, args.listen)?;
-        let service = Service::open(super::serve::service_config(&settings))?;
+        let service = Service::open(super::serve::service_config(&settings)?)?;
         let done = async {
             let made = make(&service, first.org, first.vkey, password, args).await?;
             if args.once {

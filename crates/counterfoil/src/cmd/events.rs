@@ -14,7 +14,8 @@ use crate::output::{self, text_at};
 /// Events asked for at once by `export`.
 const EXPORT_PAGE: u64 = 5_000;
 
-fn address(client: &Client, filter: &cli::Filter, more: &str) -> anyhow::Result<String> {
+/// The path of the events that a filter asks for, after the parameters `more`.
+pub fn address(client: &Client, filter: &cli::Filter, more: &str) -> anyhow::Result<String> {
     let org = client.org(filter.org.as_deref())?;
     let mut path = format!("/v1/orgs/{org}/events?{more}");
     if !filter.query.trim().is_empty() {
@@ -29,7 +30,8 @@ fn address(client: &Client, filter: &cli::Filter, more: &str) -> anyhow::Result<
     Ok(path)
 }
 
-fn events(page: &Value) -> anyhow::Result<&[Value]> {
+/// The events of a page.
+pub fn events(page: &Value) -> anyhow::Result<&[Value]> {
     page.get("events").and_then(Value::as_array).map(Vec::as_slice).context("the server's reply holds no events")
 }
 

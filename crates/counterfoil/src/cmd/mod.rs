@@ -8,5 +8,8 @@ pub mod import;
 pub mod init;
 pub mod key;
 pub mod log;
+pub mod prove;
 pub mod serve;
 pub mod verify;
+pub mod watch;
+pub mod witness;

@@ -1,5 +1,6 @@
 //! `serve`: opens the data folder, mounts the dialects, answers until told to stop.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,11 +10,13 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Router, routing};
 use serde_json::json;
-use service::{Config, Service};
+use service::{Config, Outbound, Service, Witnessing};
+use tlog::policy::Policy;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::Settings;
+use crate::outbound::Http;
 use crate::server::{self, Listener};
 use crate::telemetry::Metrics;
 use crate::{output, tls};
@@ -22,7 +25,7 @@ use crate::{output, tls};
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
     runtime.block_on(async {
-        let service = Service::open(service_config(settings))?;
+        let service = Service::open(service_config(settings)?)?;
         let served = serve(settings, service.clone(), |_| Ok(())).await;
         // Also after a failed start: what is queued is written, the lock is released in order.
         service.shutdown().await;
@@ -42,7 +45,10 @@ pub fn show(settings: &Settings, as_json: bool) -> anyhow::Result<()> {
 }
 
 /// What the service is opened with under these settings.
-pub fn service_config(settings: &Settings) -> Config {
+///
+/// # Errors
+/// A policy or certificate file that does not read.
+pub fn service_config(settings: &Settings) -> anyhow::Result<Config> {
     let mut config = Config::new(&settings.data.value);
     config.lockout.failures_max = settings.lockout_failures.value;
     config.lockout.window = minutes(settings.lockout_window_minutes.value);
@@ -52,7 +58,30 @@ pub fn service_config(settings: &Settings) -> Config {
     let hours = settings.verify_every_hours.value;
     config.verification.every = (hours > 0).then(|| Duration::from_secs(u64::from(hours) * 3_600));
     config.verification.bytes_per_second = mebibytes(settings.verify_mib_per_second.value) as u64;
-    config
+    config.witnessing = witnessing(settings)?;
+    config.timestamp_url.clone_from(&settings.timestamps_url.value);
+    config.outbound = Outbound(Some(Arc::new(Http::new(settings.witnesses_ca_cert.value.as_deref())?)));
+    Ok(config)
+}
+
+fn witnessing(settings: &Settings) -> anyhow::Result<Witnessing> {
+    let read = |path: &PathBuf| -> anyhow::Result<Policy> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("reading the policy {}", path.display()))?;
+        let policy: Policy = text.parse().with_context(|| format!("in the policy {}", path.display()))?;
+        for witness in policy.witnesses.iter().filter(|witness| witness.url.is_none()) {
+            tracing::warn!(witness = witness.name, policy = %path.display(), "the policy does not say where this witness is; it is not asked");
+        }
+        Ok(policy)
+    };
+    let organisations = settings.witnesses_organisations.value.iter();
+    Ok(Witnessing {
+        policy: settings.witnesses_policy.value.as_ref().map(read).transpose()?,
+        of_organisations: organisations
+            .map(|(slug, path)| Ok((slug.clone(), read(path)?)))
+            .collect::<anyhow::Result<_>>()?,
+        patience: Duration::from_secs(settings.witnesses_patience_seconds.value),
+        every: Duration::from_secs(settings.witnesses_every_seconds.value),
+    })
 }
 
 fn minutes(minutes: u32) -> Duration {
@@ -225,6 +254,9 @@ async fn show_metrics(State((service, metrics)): State<(Service, Arc<Metrics>)>)
             "index_lag_entries" => count(status.index_lag),
             "own_events_waiting" => count(status.own_events_waiting),
             "own_events_lost" => count(status.own_events_lost),
+            "cosignatures" => count(status.witnesses.cosignatures),
+            "witness_failures" => count(status.witnesses.failures),
+            "witness_alarms" => count(status.witnesses.alarms),
             _ => None,
         }
     });

@@ -13,7 +13,7 @@ use tlog::note::Note;
 const SEPARATOR: &str = "\n---\n";
 
 /// The newest verified checkpoint of each origin, as notes.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Memory(BTreeMap<String, String>);
 
 impl Memory {
@@ -22,16 +22,30 @@ impl Memory {
     /// # Errors
     /// A file that can't be read, or that holds something else: it is never overwritten then.
     pub fn read(path: &Path) -> anyhow::Result<Memory> {
-        let text = match fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Memory::default()),
-            Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
-        };
+        match fs::read_to_string(path) {
+            Ok(text) => Memory::parse(&text).with_context(|| not_one(path)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Memory::default()),
+            Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
+        }
+    }
+
+    /// Reads a file that starts with the line `mark`, and that must be there: an empty one is a lost one.
+    ///
+    /// # Errors
+    /// As [`Memory::read`].
+    pub fn read_marked(path: &Path, mark: &str) -> anyhow::Result<Memory> {
+        let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        match text.strip_prefix(mark) {
+            Some("") => Ok(Memory::default()),
+            Some(notes) => Memory::parse(notes).with_context(|| not_one(path)),
+            None => bail!("{} does not start with the line {:?}", path.display(), mark.trim_end()),
+        }
+    }
+
+    fn parse(text: &str) -> anyhow::Result<Memory> {
         let mut memory = Memory::default();
         for note in text.split(SEPARATOR) {
-            let head =
-                head(note).with_context(|| format!("{} is not a file of remembered checkpoints", path.display()))?;
-            memory.0.insert(head.origin, note.to_owned());
+            memory.0.insert(head(note)?.origin, note.to_owned());
         }
         Ok(memory)
     }
@@ -39,6 +53,11 @@ impl Memory {
     /// The remembered checkpoint of a log, unsigned part.
     pub fn get(&self, origin: &str) -> Option<Checkpoint> {
         self.0.get(origin).and_then(|note| head(note).ok())
+    }
+
+    /// The remembered note of a log, as it was signed.
+    pub fn note(&self, origin: &str) -> Option<&str> {
+        self.0.get(origin).map(String::as_str)
     }
 
     /// Every remembered note.
@@ -53,15 +72,27 @@ impl Memory {
 
     /// Writes the file anew: beside its name, synced, then renamed.
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let text = self.0.values().cloned().collect::<Vec<_>>().join(SEPARATOR);
+        self.write_marked(path, "")
+    }
+
+    /// As [`Memory::write`], with the line `mark` (its newline included) before everything.
+    pub fn write_marked(&self, path: &Path, mark: &str) -> anyhow::Result<()> {
+        let text = mark.to_owned() + &self.0.values().cloned().collect::<Vec<_>>().join(SEPARATOR);
         let mut part = path.as_os_str().to_owned();
         part.push(".part");
         let said = || format!("writing {}", path.display());
         let mut file = fs::File::create(&part).with_context(said)?;
         io::Write::write_all(&mut file, text.as_bytes()).with_context(said)?;
         file.sync_all().with_context(said)?;
-        fs::rename(&part, path).with_context(said)
+        fs::rename(&part, path).with_context(said)?;
+        // The new name is durable only with its folder.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::File::open(folder).and_then(|folder| folder.sync_all()).with_context(said)
     }
+}
+
+fn not_one(path: &Path) -> String {
+    format!("{} is not a file of remembered checkpoints", path.display())
 }
 
 /// The head in a note, signatures not looked at: for checkpoints that the caller keeps and so believes.

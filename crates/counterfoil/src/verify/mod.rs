@@ -1,12 +1,21 @@
-//! Verifying without trusting the server: over its published files ([`remote`]) or in a data folder ([`crate::cmd::verify`]).
+//! Verifying without trusting the server: a whole log's published files ([`whole`]), evidence bundles ([`bundle`]), single proofs;
+//! data folders are the business of `log::fsck`.
 
+pub mod bundle;
+pub mod disclosed;
+pub mod files;
 pub mod memory;
-pub mod remote;
+pub mod tiles;
+pub mod trust;
+pub mod whole;
 
 use std::process::ExitCode;
 
+use serde::Serialize;
+
 /// What a verification came to, and the exit status for it (specs/proofs.md §8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// Everything asked for was read and verified.
     Verified,
@@ -34,4 +43,15 @@ impl Verdict {
             Verdict::Undecided => ExitCode::from(3),
         }
     }
+}
+
+/// One thing that is not as committed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Divergence {
+    /// Number of the event (index + 1); none for the log as a whole.
+    pub seq: Option<u64>,
+    /// A reason of specs/proofs.md §10.
+    pub reason: &'static str,
+    /// What was found.
+    pub detail: String,
 }

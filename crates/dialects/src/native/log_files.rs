@@ -7,15 +7,17 @@ use axum::extract::{FromRequestParts, RawPathParams, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{StatusCode, header};
+use service::tlog::entry::HEADER_BYTES;
 use service::tlog::extends::Extends;
 use service::tlog::tile::Resource;
 use service::tlog::tlog_proof::TlogProof;
+use service::witnesses::NOBODY_OUTSIDE;
 use service::{Error, LogState, OrgId, Principal, Service, Verb};
 
 use super::call::{Bearer, InOrg, blocking, reply};
 use super::parameters::{Known, Parameters};
 use super::problem::{Document, Problem, Result};
-use super::wire::{Head, Key, Keys, Log, State as StateFile, time};
+use super::wire::{Head, Key, Keys, Log, State as StateFile, WitnessAlarm, time};
 use crate::Context;
 
 const NONE: Known = Known { once: &[], repeated: &[] };
@@ -29,8 +31,10 @@ const FRESH: &str = "private, max-age=1";
 
 /// A reader of a log's files: the caller, the organisation that owns the log, the rest of the path.
 pub struct InLog {
-    who: Principal,
-    org: OrgId,
+    /// The caller.
+    pub who: Principal,
+    /// The organisation that owns the log: within the caller's reach.
+    pub org: OrgId,
     rest: String,
 }
 
@@ -76,13 +80,13 @@ pub async fn log(State(context): State<Context>, InOrg { who, org }: InOrg) -> R
     Ok(reply(StatusCode::OK, &log.await?))
 }
 
-/// The newest signed checkpoint.
+/// The newest checkpoint: the newest that the witnesses cosigned as the policy asks, or the newest signed one.
 #[utoipa::path(get, path = "/l/{log}/checkpoint", tag = "proofs", params(("log" = String, Path)),
     responses((status = 200, content_type = "text/plain", body = String)))]
 pub async fn checkpoint(State(context): State<Context>, call: InLog, RawQuery(query): RawQuery) -> Result<Response> {
     Parameters::read(query.as_deref(), &NONE)?;
-    let head = blocking(move || context.service.head(&call.who, call.org)).await?;
-    Ok(text(head.checkpoint.to_string(), FRESH))
+    let shown = blocking(move || context.service.shown(&call.who, call.org)).await?;
+    Ok(text(shown.checkpoint.to_string(), FRESH))
 }
 
 /// The checkpoint kept for exactly this size.
@@ -92,9 +96,9 @@ pub async fn checkpoint(State(context): State<Context>, call: InLog, RawQuery(qu
 pub async fn checkpoint_at(State(context): State<Context>, call: InLog, RawQuery(query): RawQuery) -> Result<Response> {
     Parameters::read(query.as_deref(), &NONE)?;
     let size = decimal(&call.rest)?;
-    let found = blocking(move || context.service.checkpoint_at(&call.who, call.org, size)).await?;
-    let checkpoint = found.ok_or_else(|| Error::not_found(format!("no checkpoint of size {size} was kept")))?;
-    Ok(text(checkpoint.to_string(), IMMUTABLE))
+    let checkpoint = blocking(move || Ok(kept(&context.service, &call, Some(size))?.1));
+    // Not immutable: cosignatures may be added.
+    Ok(text(checkpoint.await?, FRESH))
 }
 
 /// A tile of hashes (`tile/<L>/<N>[.p/<W>]`) or a bundle of entries (`tile/entries/<N>[.p/<W>]`).
@@ -128,7 +132,11 @@ pub async fn proof(State(context): State<Context>, call: InLog, RawQuery(query):
             return Err(Error::not_found(format!("no entry at index {index} in the log of size {size}")));
         }
         let hashes = context.service.prove_inclusion(&call.who, call.org, index, size)?;
-        Ok(TlogProof { extra: None, index, hashes, checkpoint })
+        // With the entry's header, body and salt are enough to verify. It is a convenience: where the entry cannot be read any more,
+        // the proof still is one.
+        let entry = context.service.entry(&call.who, call.org, index).ok();
+        let extra = entry.and_then(|entry| entry.get(..HEADER_BYTES).map(<[u8]>::to_vec));
+        Ok(TlogProof { extra, index, hashes, checkpoint })
     });
     Ok(text(proof.await?.to_string(), FRESH))
 }
@@ -145,8 +153,14 @@ pub async fn extends(State(context): State<Context>, call: InLog, RawQuery(query
         if old_size > head.size {
             return Err(Error::invalid(format!("the log has {} entries, fewer than {old_size}", head.size)));
         }
-        let hashes = context.service.prove_consistency(&call.who, call.org, old_size, head.size)?;
-        Ok(Extends { old_size, hashes, checkpoint: head.checkpoint.to_string() })
+        // To the checkpoint that is shown, with its cosignatures, unless the caller remembers a newer one.
+        let shown = context.service.shown(&call.who, call.org)?;
+        let (size, checkpoint) = match shown.size >= old_size {
+            true => (shown.size, shown.checkpoint),
+            false => (head.size, head.checkpoint),
+        };
+        let hashes = context.service.prove_consistency(&call.who, call.org, old_size, size)?;
+        Ok(Extends { old_size, hashes, checkpoint: checkpoint.to_string() })
     });
     Ok(text(body.await?.to_string(), FRESH))
 }
@@ -156,7 +170,6 @@ pub async fn extends(State(context): State<Context>, call: InLog, RawQuery(query
     responses((status = 200, body = Keys)))]
 pub async fn keys(State(context): State<Context>, call: InLog, RawQuery(query): RawQuery) -> Result<Response> {
     Parameters::read(query.as_deref(), &NONE)?;
-    let keys = blocking(move || context.service.log_keys(&call.who, call.org)).await?;
     let shown = |key: service::LogKeyInfo| Key {
         vkey: key.vkey,
         first_size: key.first_size,
@@ -164,7 +177,13 @@ pub async fn keys(State(context): State<Context>, call: InLog, RawQuery(query): 
         reason: key.reason,
         believed_size: key.believed_size,
     };
-    Ok(reply(StatusCode::OK, &Keys { keys: keys.into_iter().map(shown).collect() }))
+    let keys = blocking(move || {
+        let keys = context.service.log_keys(&call.who, call.org)?;
+        let policy = context.service.policy(&call.who, call.org)?;
+        let witnesses = policy.witnesses.iter().map(|witness| witness.key.to_string()).collect();
+        Ok(Keys { keys: keys.into_iter().map(shown).collect(), witnesses })
+    });
+    Ok(reply(StatusCode::OK, &keys.await?))
 }
 
 /// How the log is.
@@ -175,6 +194,8 @@ pub async fn state(State(context): State<Context>, call: InLog, RawQuery(query):
     let state = blocking(move || {
         let head = context.service.head(&call.who, call.org)?;
         let standing = context.service.log_standing(&call.who, call.org)?;
+        let witnesses = context.service.witness_standing(&call.who, call.org)?;
+        let witnessed = witnesses.as_ref().and_then(|standing| standing.witnessed.as_ref());
         Ok(StateFile {
             state: state_name(&standing.state),
             reasons: standing.reasons,
@@ -186,16 +207,25 @@ pub async fn state(State(context): State<Context>, call: InLog, RawQuery(query):
             legal_hold: standing.legal_hold,
             last_verification: standing.last_verification.map(Into::into),
             former: standing.former,
+            witnessed_size: witnessed.map(|witnessed| witnessed.size),
+            witnessed_at: witnessed.map(|witnessed| time(witnessed.at())),
+            witness_troubles: witnesses.as_ref().map(|standing| standing.troubles.clone()).unwrap_or_default(),
+            alarm: witnesses.as_ref().and_then(|standing| standing.alarm.as_ref()).map(|alarm| WitnessAlarm {
+                reason: alarm.reason.clone(),
+                witness: alarm.witness.clone(),
+                detail: alarm.detail.clone(),
+            }),
+            outside: witnessed.is_none().then_some(NOBODY_OUTSIDE),
         })
     });
     Ok(reply(StatusCode::OK, &state.await?))
 }
 
-/// The checkpoint that a proof is made under: the newest, or the one kept for `size`.
+/// The checkpoint that a proof is made under: the one that is shown, or the one kept for `size`.
 fn kept(service: &Service, call: &InLog, size: Option<u64>) -> service::Result<(u64, String)> {
-    let head = service.head(&call.who, call.org)?;
-    let Some(size) = size.filter(|size| *size != head.size) else {
-        return Ok((head.size, head.checkpoint.to_string()));
+    let shown = service.shown(&call.who, call.org)?;
+    let Some(size) = size.filter(|size| *size != shown.size) else {
+        return Ok((shown.size, shown.checkpoint.to_string()));
     };
     match service.checkpoint_at(&call.who, call.org, size)? {
         Some(checkpoint) => Ok((size, checkpoint.to_string())),

@@ -8,6 +8,7 @@ mod log_files;
 pub mod logs;
 pub mod openapi;
 mod organisations;
+mod outsiders;
 mod paging;
 mod parameters;
 pub mod problem;
@@ -93,6 +94,12 @@ routes! {
     POST "/v1/orgs/{org}/log/acknowledge" => logs::acknowledge, Needs::Verb(Verb::ManageLogs);
     /// Erase events.
     POST "/v1/orgs/{org}/erasures" => logs::erase, Needs::Verb(Verb::ManageLogs);
+    /// Have the newest checkpoint stamped.
+    POST "/v1/orgs/{org}/log/timestamps" => outsiders::stamp, Needs::Verb(Verb::ManageKeys);
+    /// Bodies and salts, for others to check.
+    GET "/v1/orgs/{org}/evidence" => outsiders::evidence, Needs::Verb(Verb::ReadProofs);
+    /// Whether a query finds everything.
+    GET "/v1/orgs/{org}/completeness" => outsiders::completeness, Needs::Verb(Verb::ReadProofs);
     /// The newest checkpoint of a log.
     GET "/l/{log}/checkpoint" => log_files::checkpoint, Needs::Verb(Verb::ReadProofs);
     /// A kept checkpoint of a log.
@@ -105,6 +112,10 @@ routes! {
     GET "/l/{log}/extends" => log_files::extends, Needs::Verb(Verb::ReadProofs);
     /// The keys of a log.
     GET "/l/{log}/keys" => log_files::keys, Needs::Verb(Verb::ReadProofs);
+    /// The trust policy of a log.
+    GET "/l/{log}/policy" => outsiders::policy, Needs::Verb(Verb::ReadProofs);
+    /// Time stamps of a log.
+    GET "/l/{log}/timestamps" => outsiders::timestamps, Needs::Verb(Verb::ReadProofs);
     /// The state of a log.
     GET "/l/{log}/state" => log_files::state, Needs::Verb(Verb::ReadProofs);
     /// This API, described.

@@ -5,7 +5,7 @@ use http::{StatusCode, header};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{accounts, events, keys, log_files, logs, organisations, session, tokens};
+use super::{accounts, events, keys, log_files, logs, organisations, outsiders, session, tokens};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -23,6 +23,7 @@ use super::{accounts, events, keys, log_files, logs, organisations, session, tok
         log_files::log, log_files::checkpoint, log_files::checkpoint_at, log_files::tile, log_files::proof,
         log_files::extends, log_files::keys, log_files::state,
         logs::rotate_key, logs::erase, logs::prune, logs::hold, logs::close, logs::open, logs::adopt, logs::acknowledge,
+        outsiders::policy, outsiders::timestamps, outsiders::stamp, outsiders::evidence, outsiders::completeness,
         document,
     ),
     components(schemas(super::problem::Document)),

@@ -1,5 +1,6 @@
 //! The documents of the native API that are plain JSON objects. Events and their pages are in `events`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -359,6 +360,8 @@ pub struct Log {
 pub struct Keys {
     /// Verifier keys, the newest last.
     pub keys: Vec<Key>,
+    /// Verifier keys of the witnesses that the log's policy names.
+    pub witnesses: Vec<String>,
 }
 
 /// One key of a log.
@@ -401,6 +404,16 @@ pub struct State {
     pub last_verification: Option<Verification>,
     /// Origins of the logs that this one took the place of.
     pub former: Vec<String>,
+    /// Size of the newest head that witnesses cosigned as the policy asks.
+    pub witnessed_size: Option<u64>,
+    /// When they had done so.
+    pub witnessed_at: Option<String>,
+    /// Witnesses that did not cosign when they were asked last, by name, and why.
+    pub witness_troubles: BTreeMap<String, String>,
+    /// A witness remembers another history of this log.
+    pub alarm: Option<WitnessAlarm>,
+    /// Says, where it is so, that nobody outside is known to remember this log.
+    pub outside: Option<&'static str>,
 }
 
 /// What a verification of a whole log found.
@@ -440,4 +453,15 @@ impl From<service::LastVerification> for Verification {
             reasons: last.reasons,
         }
     }
+}
+
+/// What a witness said against a log.
+#[derive(Serialize, ToSchema)]
+pub struct WitnessAlarm {
+    /// `rolled_back` or `forked`.
+    pub reason: String,
+    /// The witness.
+    pub witness: String,
+    /// What it was asked and what it answered.
+    pub detail: String,
 }

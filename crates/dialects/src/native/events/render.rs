@@ -50,6 +50,8 @@ pub struct EventPage {
     pub head: Head,
     /// With `verify=true`: whether at least one event of the page is not what was committed.
     pub tainted: Option<bool>,
+    /// With `verify=true`: says, where it is so, that nobody outside is known to remember this log.
+    pub outside: Option<&'static str>,
     /// Says, where it is so, that content of this organisation is encrypted and no filter on content could see it.
     pub notice: Option<&'static str>,
 }
@@ -77,6 +79,10 @@ pub fn page(page: &Page) -> Vec<u8> {
     if let Some(tainted) = page.tainted {
         out.extend_from_slice(b",\"tainted\":");
         member(&mut out, &tainted);
+    }
+    if let Some(outside) = page.outside {
+        out.extend_from_slice(b",\"outside\":");
+        member(&mut out, &outside);
     }
     if page.sealed {
         out.extend_from_slice(b",\"notice\":");

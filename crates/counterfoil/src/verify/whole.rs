@@ -2,42 +2,25 @@
 //!
 //! Every entry is read, its position, number and time checked, hashed, compared with the published leaf hash and folded
 //! into the root, which must be the signed one. Remembered checkpoints must be met on the way. Entries of events hold a
-//! commitment to the event, not the event: bodies are verified where they are read (`query --verify`, `verify log FOLDER`).
+//! commitment to the event, not the event: where the source holds bodies too (an export does, an address does not), each is
+//! hashed with its salt and compared with its commitment.
 
 use serde::Serialize;
-use tlog::checkpoint::{Checkpoint, SignedCheckpoint};
-use tlog::entry::Entry;
-use tlog::note::VerifierKey;
+use tlog::checkpoint::Checkpoint;
+use tlog::entry::{Entry, Kind, Payload};
 use tlog::tile::{self, BundleId, TileId};
 use tlog::{Frontier, Hash, batch};
 
-use super::Verdict;
+use super::disclosed::{self, Disclosed};
+use super::files::Files;
+use super::trust::{Trust, Witnessed};
+use super::{Divergence, Verdict};
 
 /// Divergences listed; all are counted.
 const LISTED_MAX: usize = 1_000;
 
-/// Where the files come from.
-pub trait Fetch {
-    /// The bytes at `path` below the log's address.
-    ///
-    /// # Errors
-    /// Why they could not be had, in words.
-    fn fetch(&self, path: &str) -> Result<Vec<u8>, String>;
-}
-
-/// One thing that is not as committed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Divergence {
-    /// Number of the event (index + 1); none for the log as a whole.
-    pub seq: Option<u64>,
-    /// A reason of specs/proofs.md §10.
-    pub reason: &'static str,
-    /// What was found.
-    pub detail: String,
-}
-
 /// What was read and what came of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Report {
     /// The log's name, as signed.
     pub origin: String,
@@ -45,8 +28,16 @@ pub struct Report {
     pub entries_expected: u64,
     /// Entries read and checked.
     pub entries_read: u64,
-    /// Bytes of entries and tiles read.
+    /// Bytes of entries, tiles and bodies read.
     pub bytes_read: u64,
+    /// Bodies compared with their commitments.
+    pub bodies_checked: u64,
+    /// Bodies that the source does not hold though it holds others, explained by an erasure note.
+    pub bodies_erased: u64,
+    /// Witnesses whose cosignature of this head holds.
+    pub witnesses: Vec<Witnessed>,
+    /// Whether the policy is met; none without one.
+    pub policy_met: Option<bool>,
     /// The signed root.
     pub root: String,
     /// First divergences, in order.
@@ -80,26 +71,17 @@ impl Report {
     }
 }
 
-/// Verifies the log behind `source` under `keys`, one of which must be the log's. `remembered`: checkpoints of this log that
-/// it must extend. `progress` is told the entries done and expected.
+/// Verifies the log behind `source` as far as `trust` goes. `remembered`: checkpoints of this log that it must extend.
+/// `with_bodies`: the source is one that holds them. `progress` is told the entries done and expected.
 pub fn verify(
-    source: &dyn Fetch,
-    keys: &[VerifierKey],
+    source: &dyn Files,
+    trust: &Trust,
     remembered: &[Checkpoint],
+    with_bodies: bool,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Report {
-    let mut report = Report {
-        origin: String::new(),
-        entries_expected: 0,
-        entries_read: 0,
-        bytes_read: 0,
-        root: String::new(),
-        divergences: Vec::new(),
-        divergence_count: 0,
-        undecided: None,
-        note: String::new(),
-    };
-    let note = match source.fetch("checkpoint").map(String::from_utf8) {
+    let mut report = Report::default();
+    let note = match source.need("checkpoint").map(String::from_utf8) {
         Ok(Ok(note)) => note,
         Ok(Err(_)) => {
             report.diverges(None, "signature_invalid", "the checkpoint is not UTF-8 text".to_owned());
@@ -110,17 +92,22 @@ pub fn verify(
             return report;
         }
     };
-    // The origin is the trusted key's name, never the server's word: presenting another log's data fails here.
-    let opened = keys.iter().map(|key| SignedCheckpoint::open(&note, key.name(), keys)).collect::<Vec<_>>();
-    let Some(signed) = opened.iter().find_map(|o| o.as_ref().ok()) else {
-        let why = opened.iter().find_map(|o| o.as_ref().err()).map_or("no key given".to_owned(), ToString::to_string);
-        report.diverges(None, "signature_invalid", why);
-        return report;
+    let opened = match trust.open(&note) {
+        Ok(opened) => opened,
+        Err(error) => {
+            report.diverges(None, "signature_invalid", error.to_string());
+            return report;
+        }
     };
-    let head = &signed.checkpoint;
+    let head = &opened.signed.checkpoint;
     report.origin.clone_from(&head.origin);
     report.entries_expected = head.size;
     report.root = head.root.to_string();
+    report.witnesses = opened.witnessed();
+    report.policy_met = opened.policy_met;
+    if opened.policy_met == Some(false) {
+        report.diverges(None, "policy_unmet", tlog::Error::PolicyUnmet.to_string());
+    }
     report.note = note;
 
     let mut waiting: Vec<&Checkpoint> = remembered.iter().filter(|c| c.origin == head.origin).collect();
@@ -130,7 +117,7 @@ pub fn verify(
         report.diverges(None, "rolled_back", detail);
         waiting.retain(|c| c.size <= head.size);
     }
-    match walk(source, head, &waiting, &mut report, progress) {
+    match walk(source, head, &waiting, with_bodies, &mut report, progress) {
         Ok(()) => {}
         Err(why) => report.undecided = Some(why),
     }
@@ -139,9 +126,10 @@ pub fn verify(
 
 /// Reads all entries in order. Returns early, with the reason, when something can't be had.
 fn walk(
-    source: &dyn Fetch,
+    source: &dyn Files,
     head: &Checkpoint,
     waiting: &[&Checkpoint],
+    with_bodies: bool,
     report: &mut Report,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), String> {
@@ -149,9 +137,10 @@ fn walk(
     let mut waiting = waiting.iter().peekable();
     let mut last = Last::default();
     let mut tile_roots: Vec<Hash> = Vec::new();
+    let mut bodies = Bodies::default();
     for index in 0..head.size.div_ceil(tile::WIDTH) {
         let Some(bundle) = BundleId::at_size(index, head.size) else { break };
-        let bytes = source.fetch(&bundle.to_string())?;
+        let bytes = source.need(&bundle.to_string())?;
         report.bytes_read += bytes.len() as u64;
         let entries = match tile::decode_bundle(&bytes, bundle.width) {
             Ok(entries) => entries,
@@ -163,7 +152,7 @@ fn walk(
         };
         let leaves = batch::leaf_hashes(&entries);
         let Some(tile) = TileId::at_size(0, index, head.size) else { break };
-        let published = source.fetch(&tile.to_string())?;
+        let published = source.need(&tile.to_string())?;
         report.bytes_read += published.len() as u64;
         let published = tile::decode_hashes(&published, tile.width).map_err(|error| format!("{tile}: {error}"));
         match &published {
@@ -192,6 +181,9 @@ fn walk(
                 }
             }
         }
+        if with_bodies {
+            bodies.check(source, bundle, &entries, report)?;
+        }
         report.entries_read += entries.len() as u64;
         progress(report.entries_read, head.size);
     }
@@ -199,14 +191,71 @@ fn walk(
         let detail = format!("the entries hash to {}, signed is {}", frontier.root(), head.root);
         report.diverges(None, "root_mismatch", detail);
     }
+    bodies.finish(report);
     check_level_one(source, head, &tile_roots, report)
 }
 
+/// Bodies beside the entries, and what erasure notes say of those that are not there.
+#[derive(Default)]
+struct Bodies {
+    absent: std::collections::BTreeSet<u64>,
+    erased: std::collections::BTreeSet<u64>,
+}
+
+impl Bodies {
+    fn check(
+        &mut self,
+        source: &dyn Files,
+        bundle: BundleId,
+        entries: &[&[u8]],
+        report: &mut Report,
+    ) -> Result<(), String> {
+        let (bytes, disclosed) = disclosed::of_bundle(source, bundle)?;
+        report.bytes_read += bytes;
+        for (position, bytes) in bundle.entries().zip(entries) {
+            // An entry that does not read was reported where it was met first.
+            let Ok(entry) = Entry::decode(bytes) else { continue };
+            if let (Kind::ErasureNote, Payload::Inline(note)) = (entry.kind, entry.payload) {
+                self.erased.extend(erased_numbers(note));
+            }
+            let Payload::Committed { commitment } = entry.payload else { continue };
+            match disclosed.get(&position) {
+                Some(Disclosed { salt, body }) => {
+                    report.bodies_checked += 1;
+                    if entry.body_bytes as usize != body.len() || tlog::commitment(salt, body) != commitment {
+                        let detail = "the body is not the one that the entry commits to".to_owned();
+                        report.diverges(Some(position + 1), "record_changed", detail);
+                    }
+                }
+                None => drop(self.absent.insert(entry.number)),
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self, report: &mut Report) {
+        let unexplained: Vec<u64> = self.absent.difference(&self.erased).copied().collect();
+        report.bodies_erased = (self.absent.len() - unexplained.len()) as u64;
+        if let (Some(first), None) = (unexplained.first(), &report.undecided) {
+            let count = unexplained.len();
+            report.undecided =
+                Some(format!("{count} bodies are not here and no erasure note says why, the first of number {first}"));
+        }
+    }
+}
+
+/// The numbers that an erasure note names: its member `numbers`.
+fn erased_numbers(note: &[u8]) -> Vec<u64> {
+    let note: serde_json::Value = serde_json::from_slice(note).unwrap_or_default();
+    let numbers = note.get("numbers").and_then(serde_json::Value::as_array);
+    numbers.into_iter().flatten().filter_map(serde_json::Value::as_u64).collect()
+}
+
 /// The published tiles of level 1 must hold the roots of the level-0 tiles just recomputed.
-fn check_level_one(source: &dyn Fetch, head: &Checkpoint, roots: &[Hash], report: &mut Report) -> Result<(), String> {
+fn check_level_one(source: &dyn Files, head: &Checkpoint, roots: &[Hash], report: &mut Report) -> Result<(), String> {
     for (index, expected) in roots.chunks(tile::WIDTH as usize).enumerate() {
         let Some(tile) = TileId::at_size(1, index as u64, head.size) else { break };
-        let bytes = source.fetch(&tile.to_string())?;
+        let bytes = source.need(&tile.to_string())?;
         report.bytes_read += bytes.len() as u64;
         match tile::decode_hashes(&bytes, tile.width) {
             Ok(hashes) if hashes == expected => {}
@@ -247,26 +296,17 @@ impl Last {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::collections::BTreeMap;
 
-    use tlog::entry::{Kind, Payload};
-    use tlog::note::SignerKey;
+    use tlog::note::{SignerKey, VerifierKey};
 
+    use super::super::files::Held;
     use super::*;
-
-    /// A published log held in memory.
-    struct Files(HashMap<String, Vec<u8>>);
-
-    impl Fetch for Files {
-        fn fetch(&self, path: &str) -> Result<Vec<u8>, String> {
-            self.0.get(path).cloned().ok_or_else(|| format!("{path}: 404"))
-        }
-    }
 
     const ORIGIN: &str = "audit.example.org/l/aaaaaaaaaaaaaaaaaaaaaaaaaa";
 
-    fn publish(size: u64) -> (Files, VerifierKey) {
-        let mut files = HashMap::new();
+    fn publish(size: u64) -> (Held, VerifierKey) {
+        let mut files = BTreeMap::new();
         let entries: Vec<Vec<u8>> = (0..size)
             .map(|index| {
                 let payload = Payload::Committed { commitment: tlog::commitment(&[index as u8; 16], b"body") };
@@ -306,11 +346,13 @@ mod tests {
         let key = SignerKey::from_seed(ORIGIN, &[7; 32]).expect("a key");
         let head = Checkpoint { origin: ORIGIN.to_owned(), size, root: frontier.root() };
         files.insert("checkpoint".to_owned(), head.sign(&[&key]).expect("signed").note.into_bytes());
-        (Files(files), key.verifier().clone())
+        (Held(files), key.verifier().clone())
     }
 
-    fn check(files: &Files, key: &VerifierKey, remembered: &[Checkpoint]) -> Report {
-        verify(files, std::slice::from_ref(key), remembered, &mut |_, _| {})
+    fn check(files: &Held, key: &VerifierKey, remembered: &[Checkpoint]) -> Report {
+        let trust = Trust { keys: vec![key.clone()], is_pinned: true, policy: None };
+        let with_bodies = files.0.keys().any(|path| path.starts_with("bodies/") || path.starts_with("disclosed/"));
+        verify(files, &trust, remembered, with_bodies, &mut |_, _| {})
     }
 
     #[test]
@@ -328,7 +370,7 @@ mod tests {
         let (files, key) = publish(300);
         for (path, bytes) in &files.0 {
             for at in (0..bytes.len()).step_by(bytes.len() / 40 + 1) {
-                let mut changed = Files(files.0.clone());
+                let mut changed = Held(files.0.clone());
                 changed.0.get_mut(path).expect("the file")[at] ^= 0x40;
                 let report = check(&changed, &key, &[]);
                 assert_ne!(report.verdict(), Verdict::Verified, "{path} at {at}");
@@ -351,6 +393,64 @@ mod tests {
         let (mut files, key) = publish(300);
         files.0.remove("tile/entries/001.p/44");
         assert_eq!(check(&files, &key, &[]).verdict(), Verdict::Undecided);
+    }
+
+    #[test]
+    fn bodies_beside_the_entries_are_held_to_their_commitments_in_either_form() {
+        let (published, key) = publish(300);
+        let body = |_: u64| b"body".to_vec();
+        let singly: BTreeMap<String, Vec<u8>> = (0..300u64)
+            .flat_map(|index| {
+                let salt = format!("{}\n", hex::encode([index as u8; 16]));
+                [(format!("bodies/{index}"), body(index)), (format!("salts/{index}"), salt.into_bytes())]
+            })
+            .collect();
+        let packed: BTreeMap<String, Vec<u8>> = [(0, 256), (256, 300)]
+            .into_iter()
+            .map(|(from, to)| {
+                let events: Vec<_> =
+                    (from..to).map(|i: u64| Some(Disclosed { salt: [i as u8; 16], body: body(i) })).collect();
+                let id = BundleId { index: from / 256, width: (to - from) as u16 };
+                (disclosed::pack_path(id), disclosed::pack(&events))
+            })
+            .collect();
+        for bodies in [singly, packed] {
+            let mut files = Held(published.0.clone());
+            files.0.extend(bodies.clone());
+            let report = check(&files, &key, &[]);
+            assert_eq!((report.verdict(), report.bodies_checked), (Verdict::Verified, 300), "{report:?}");
+            for path in bodies.keys().step_by(37) {
+                for at in 0..bodies[path].len().min(60) {
+                    let mut changed = Held(files.0.clone());
+                    changed.0.get_mut(path).expect("it is there")[at] ^= 1;
+                    assert_ne!(check(&changed, &key, &[]).verdict(), Verdict::Verified, "{path} at {at}");
+                }
+                let mut without = Held(files.0.clone());
+                without.0.remove(path);
+                assert_eq!(check(&without, &key, &[]).verdict(), Verdict::Undecided, "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_policy_that_is_not_met_is_told_and_one_that_is_names_its_witness() {
+        let (mut files, key) = publish(5);
+        let witness = SignerKey::cosigner_from_seed("witness.example/w", &[9; 32]).expect("a key");
+        let policy = format!("log {key}\nwitness w {}\nquorum w\n", witness.verifier());
+        let trust = Trust { keys: Vec::new(), policy: Some(policy.parse().expect("a policy")), is_pinned: true };
+        let report = verify(&files, &trust, &[], false, &mut |_, _| {});
+        assert_eq!((report.verdict(), report.divergences[0].reason), (Verdict::Tainted, "policy_unmet"));
+        assert_eq!(report.entries_read, 5, "everything is read all the same");
+
+        let note = String::from_utf8(files.0["checkpoint"].clone()).expect("text");
+        let text = note.split_once("\n\n").expect("a note").0.to_owned() + "\n";
+        let note = note + &witness.cosign(&text, 1_700_000_000);
+        files.0.insert("checkpoint".to_owned(), note.into_bytes());
+        let report = verify(&files, &trust, &[], false, &mut |_, _| {});
+        assert_eq!(report.verdict(), Verdict::Verified);
+        let expected =
+            Witnessed { witness: "witness.example/w".to_owned(), at: Some("2023-11-14T22:13:20Z".to_owned()) };
+        assert_eq!(report.witnesses, [expected]);
     }
 
     #[test]

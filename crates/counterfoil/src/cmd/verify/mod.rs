@@ -1,4 +1,7 @@
-//! `verify log` and `fsck`: a whole log checked from its files or over the network.
+//! `verify` and `fsck`: whole logs here, single files in `single`, searches in `search`.
+
+pub mod search;
+pub mod single;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,36 +13,43 @@ use log::fsck::{self, KeySource, Request};
 use log::store::Store;
 use log::store::embedded::FolderStore;
 use serde_json::{Value, json};
+use tlog::checkpoint::Cosignature;
 use tlog::note::VerifierKey;
-use ureq::Agent;
 
 use crate::cli;
 use crate::client;
 use crate::output;
-use crate::verify::Verdict;
+use crate::verify::files::{Address, Files, Folder};
 use crate::verify::memory::{Memory, head};
-use crate::verify::remote::{self, Fetch};
-
-/// Most bytes of one published file: a bundle of 256 entries of 64 KiB.
-const FILE_BYTES_MAX: u64 = 256 * (2 + 65_535);
+use crate::verify::trust::{NOBODY_OUTSIDE, Opened, Trust, Witnessed};
+use crate::verify::{Verdict, whole};
 
 /// `counterfoil verify log`
 pub fn log(args: &cli::VerifyLog) -> anyhow::Result<ExitCode> {
-    let keys = args
-        .vkeys
-        .iter()
-        .map(|text| text.parse().map_err(|error| anyhow::anyhow!("--vkey {text:?}: {error}")))
-        .collect::<anyhow::Result<Vec<VerifierKey>>>()?;
+    let trust = trust(&args.trust)?;
     let mut since = Vec::new();
     for path in &args.since {
-        let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        let text = read_text(path)?;
         head(&text).with_context(|| path.display().to_string())?;
         since.push(text);
     }
-    if args.source.starts_with("http://") || args.source.starts_with("https://") {
-        return over_network(args, keys, since);
+    if is_address(&args.source) {
+        let agent = client::agent(args.reach.ca_cert.as_deref(), None)?;
+        let source = Address::new(agent, &args.source, args.reach.token.clone());
+        return published(args, &source, false, trust, since);
     }
-    in_folder(args, keys, since)
+    let path = Path::new(&args.source);
+    if path.join("log").is_dir() {
+        return in_folder(args, trust, since);
+    }
+    if !path.join("checkpoint").is_file() {
+        bail!(
+            "{} is neither a data folder (it holds no folder `log`) nor an exported log (no file `checkpoint`)",
+            path.display()
+        );
+    }
+    let with_bodies = path.join("bodies").is_dir() || path.join("disclosed").is_dir();
+    published(args, &Folder(path.to_owned()), with_bodies, trust, since)
 }
 
 /// `counterfoil fsck`: every log and every file of a data folder, under the folder's own keys.
@@ -48,7 +58,47 @@ pub fn fsck(args: &cli::Fsck) -> anyhow::Result<ExitCode> {
     show_folder(&args.data, &report, args.json)
 }
 
-fn in_folder(args: &cli::VerifyLog, vkeys: Vec<VerifierKey>, mut since: Vec<String>) -> anyhow::Result<ExitCode> {
+/// Reads the keys and the policy of the command line.
+pub fn trust(args: &cli::Trust) -> anyhow::Result<Trust> {
+    let read = |text: &String| text.parse().map_err(|error| output::usage(format!("--vkey {text:?}: {error}")));
+    let keys = args.vkeys.iter().map(read).collect::<anyhow::Result<Vec<VerifierKey>>>()?;
+    let policy = match &args.policy {
+        None => None,
+        Some(path) => {
+            let policy = read_text(path)?.parse();
+            Some(policy.map_err(|error| output::usage(format!("--policy {}: {error}", path.display())))?)
+        }
+    };
+    Ok(Trust { keys, policy, is_pinned: false })
+}
+
+/// The text of a file that the caller named.
+pub fn read_text(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
+}
+
+/// Whether a source is to be reached over the network.
+pub fn is_address(source: &str) -> bool {
+    source.starts_with("http://") || source.starts_with("https://")
+}
+
+/// What an answer says about outsiders: nothing if witnesses were heard.
+pub fn outside(opened: &Opened) -> Option<&'static str> {
+    opened.signed.cosignatures.is_empty().then_some(NOBODY_OUTSIDE)
+}
+
+/// Names the witnesses, or says that there are none.
+pub fn say_witnessed(witnesses: &[Witnessed]) {
+    for witness in witnesses {
+        let at = witness.at.as_deref().unwrap_or("an unknown time");
+        println!("witness  {} had seen no other history at {at}", output::printable(&witness.witness));
+    }
+    if witnesses.is_empty() {
+        println!("note     {NOBODY_OUTSIDE}");
+    }
+}
+
+fn in_folder(args: &cli::VerifyLog, trust: Trust, mut since: Vec<String>) -> anyhow::Result<ExitCode> {
     let only = args
         .only
         .as_deref()
@@ -61,7 +111,11 @@ fn in_folder(args: &cli::VerifyLog, vkeys: Vec<VerifierKey>, mut since: Vec<Stri
     };
     since.extend(memory.notes().filter(|note| only.is_none_or(|log| is_of(note, log))).map(ToOwned::to_owned));
     let data = Path::new(&args.source);
+    let logs = trust.policy.iter().flat_map(|policy| &policy.logs).map(|log| &log.key);
+    let vkeys: Vec<VerifierKey> =
+        trust.keys.iter().chain(logs).filter(|key| !key.algorithm().is_cosignature()).cloned().collect();
     let mut report = verify_folder(data, &Request { vkeys: vkeys.clone(), since, only })?;
+    let policy_unmet = witnessed_in_folder(data, &trust, &mut report);
     for key in &vkeys {
         // Presenting another log's data in place of the one whose key was given must not pass.
         if !report.logs.iter().any(|log| log.origin == key.name()) {
@@ -69,6 +123,12 @@ fn in_folder(args: &cli::VerifyLog, vkeys: Vec<VerifierKey>, mut since: Vec<Stri
         }
     }
     let code = show_folder(data, &report, args.json)?;
+    for why in &policy_unmet {
+        eprintln!("TAINTED  {}", output::printable(why));
+    }
+    if !policy_unmet.is_empty() {
+        return Ok(Verdict::Tainted.exit_code());
+    }
     if let (fsck::Verdict::Verified, Some(path)) = (report.verdict(), &args.remember) {
         for log in &report.logs {
             if let Some(note) = &log.checkpoint {
@@ -94,7 +154,10 @@ fn verify_folder(data: &Path, request: &Request) -> anyhow::Result<fsck::Report>
     let signer = data.join("signer");
     let signer: Option<Arc<dyn Store>> = signer.is_dir().then(|| Arc::new(FolderStore::new(signer)) as Arc<dyn Store>);
     let bar = output::progress(Some(0), "", true);
-    let report = fsck::verify_folder(&store, signer.as_ref(), request, &|progress| {
+    // What witnesses cosigned is held against the log like any remembered checkpoint.
+    let mut request = request.clone();
+    request.since.extend(cosigned(data));
+    let report = fsck::verify_folder(&store, signer.as_ref(), &request, &|progress| {
         bar.set_length(progress.bytes_expected);
         bar.set_position(progress.bytes_read);
     });
@@ -195,51 +258,27 @@ fn folder_json(data: &Path, report: &fsck::Report, verdict: Verdict) -> Value {
     })
 }
 
-/// The log's published files over HTTP.
-struct Published {
-    agent: Agent,
-    base: String,
-    token: Option<String>,
-}
-
-impl Fetch for Published {
-    fn fetch(&self, path: &str) -> Result<Vec<u8>, String> {
-        let url = format!("{}/{path}", self.base);
-        let mut request = self.agent.get(&url);
-        if let Some(token) = &self.token {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
-        let mut response = request.call().map_err(|error| format!("{url}: {error}"))?;
-        if response.status().as_u16() != 200 {
-            return Err(format!("{url} answered {}", response.status()));
-        }
-        let body = response.body_mut().with_config().limit(FILE_BYTES_MAX).read_to_vec();
-        body.map_err(|error| format!("{url}: {error}"))
-    }
-}
-
-fn over_network(args: &cli::VerifyLog, mut keys: Vec<VerifierKey>, since: Vec<String>) -> anyhow::Result<ExitCode> {
+/// A log in published files: over HTTP, or as exported.
+fn published(
+    args: &cli::VerifyLog,
+    source: &dyn Files,
+    with_bodies: bool,
+    trust: Trust,
+    since: Vec<String>,
+) -> anyhow::Result<ExitCode> {
     if args.only.is_some() {
-        bail!("--only is for folders: an address names one log already");
+        return Err(output::usage("--only is for data folders: this source is one log already"));
     }
-    let source = Published {
-        agent: client::agent(args.ca_cert.as_deref(), None)?,
-        base: args.source.trim_end_matches('/').to_owned(),
-        token: args.token.clone(),
-    };
-    let pinned = !keys.is_empty();
-    if !pinned {
-        keys = published_keys(&source)?;
-    }
+    let trust = trust.or_of_source(source).map_err(anyhow::Error::msg)?;
     let mut memory = match &args.remember {
         Some(path) => Memory::read(path)?,
         None => Memory::default(),
     };
-    let mut since = since.iter().map(|note| head(note)).collect::<anyhow::Result<Vec<_>>>()?;
-    since.extend(keys.iter().filter_map(|key| memory.get(key.name())));
+    let since = since.iter().map(String::as_str).chain(memory.notes());
+    let since = since.map(head).collect::<anyhow::Result<Vec<_>>>()?;
 
     let bar = output::progress(Some(0), "entries", false);
-    let report = remote::verify(&source, &keys, &since, &mut |done, total| {
+    let report = whole::verify(source, &trust, &since, with_bodies, &mut |done, total| {
         bar.set_length(total);
         bar.set_position(done);
     });
@@ -252,12 +291,19 @@ fn over_network(args: &cli::VerifyLog, mut keys: Vec<VerifierKey>, since: Vec<St
     if args.json {
         let mut reply = serde_json::to_value(&report)?;
         reply["verdict"] = json!(verdict.as_str());
-        reply["key_pinned"] = json!(pinned);
+        reply["key_pinned"] = json!(trust.is_pinned);
+        reply["outside"] = json!(report.witnesses.is_empty().then_some(NOBODY_OUTSIDE));
         output::json(&reply)?;
         return Ok(verdict.exit_code());
     }
-    println!("log      {}", report.origin);
+    println!("log      {}", output::printable(&report.origin));
     println!("entries  {} read of {} ({} bytes)", report.entries_read, report.entries_expected, report.bytes_read);
+    if with_bodies {
+        println!(
+            "bodies   {} read and held to their commitments, {} erased",
+            report.bodies_checked, report.bodies_erased
+        );
+    }
     println!("root     {}", report.root);
     for divergence in &report.divergences {
         let place = divergence.seq.map_or("log".to_owned(), |seq| format!("seq {seq}"));
@@ -273,10 +319,11 @@ fn over_network(args: &cli::VerifyLog, mut keys: Vec<VerifierKey>, since: Vec<St
     if let Some(why) = &report.undecided {
         println!("undecided: {}", output::printable(why));
     }
-    if !pinned {
-        println!("note     the key was taken from the server itself; pin it with --vkey to know who signed");
+    say_witnessed(&report.witnesses);
+    if !trust.is_pinned {
+        println!("note     the key was taken from the source itself; pin it with --vkey to know who signed");
     }
-    if since.is_empty() {
+    if !since.iter().any(|known| known.origin == report.origin) {
         println!(
             "note     no remembered checkpoint was given; keep this one with --remember FILE and check against it next time"
         );
@@ -285,11 +332,36 @@ fn over_network(args: &cli::VerifyLog, mut keys: Vec<VerifierKey>, since: Vec<St
     Ok(verdict.exit_code())
 }
 
-/// The keys the server says are the log's; believed only because nothing better was given.
-fn published_keys(source: &Published) -> anyhow::Result<Vec<VerifierKey>> {
-    let text = source.fetch("keys").map_err(|why| anyhow::anyhow!("asking for the log's keys: {why}"))?;
-    let value: Value = serde_json::from_slice(&text).context("the log's keys are not JSON")?;
-    let list = value.get("keys").and_then(Value::as_array).context("the server's reply holds no keys")?;
-    let texts = list.iter().filter_map(|key| key.get("vkey").and_then(Value::as_str));
-    texts.map(|text| text.parse().map_err(|error| anyhow::anyhow!("the server's key {text:?}: {error}"))).collect()
+/// The cosigned checkpoints that the server keeps in `DATA/witnessed`; what does not read is no evidence and is left out.
+fn cosigned(data: &Path) -> Vec<String> {
+    let folders = std::fs::read_dir(data.join("witnessed")).into_iter().flatten().flatten();
+    let notes = folders.filter_map(|folder| std::fs::read_to_string(folder.path().join("checkpoint")).ok());
+    notes.filter(|note| head(note).is_ok()).collect()
+}
+
+/// Says what witnesses say of a folder's logs, and returns where the policy is not met.
+fn witnessed_in_folder(data: &Path, trust: &Trust, report: &mut fsck::Report) -> Vec<String> {
+    let Some(policy) = &trust.policy else {
+        report.notes.push(NOBODY_OUTSIDE.to_owned());
+        return Vec::new();
+    };
+    let witnesses: Vec<VerifierKey> = policy.witnesses.iter().map(|witness| witness.key.clone()).collect();
+    let kept = cosigned(data);
+    let (mut unmet, mut met) = (Vec::new(), Vec::new());
+    for log in &report.logs {
+        let of_log = |note: &&str| head(note).is_ok_and(|head| head.origin == log.origin);
+        let notes = kept.iter().map(String::as_str).chain(log.checkpoint.as_deref());
+        // That the log signed it is fsck's to say; here only who else did counts.
+        let heard = |note: &&str| {
+            let signatures = tlog::note::open(note, &witnesses).map(|note| note.signatures).unwrap_or_default();
+            let cosignature = |s: &tlog::note::Verified<'_>| Cosignature { key: s.key.clone(), time_s: s.time_s };
+            policy.is_met(&signatures.iter().map(cosignature).collect::<Vec<_>>())
+        };
+        match notes.filter(of_log).find(heard).map(head) {
+            Some(Ok(head)) => met.push(format!("{}: cosigned at size {} as the policy asks", log.origin, head.size)),
+            _ => unmet.push(format!("{}: policy_unmet: {}", log.origin, tlog::Error::PolicyUnmet)),
+        }
+    }
+    report.notes.extend(met);
+    unmet
 }

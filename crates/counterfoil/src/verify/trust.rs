@@ -1,0 +1,108 @@
+//! Whom a verification believes: keys and a policy, from the caller, or from the source itself where nothing better is given.
+
+use serde::Serialize;
+use serde_json::Value;
+use tlog::Error;
+use tlog::checkpoint::SignedCheckpoint;
+use tlog::note::{Algorithm, VerifierKey};
+use tlog::policy::Policy;
+
+use super::files::Files;
+
+/// What every answer about a log says when no witness vouches for it.
+pub const NOBODY_OUTSIDE: &str = "nobody outside is known to remember this log: no witness's cosignature was checked (give --policy, or run a witness)";
+
+/// Keys and policy.
+#[derive(Debug, Clone, Default)]
+pub struct Trust {
+    /// Keys of logs, and of witnesses, trusted.
+    pub keys: Vec<VerifierKey>,
+    /// What a checkpoint must fulfil besides.
+    pub policy: Option<Policy>,
+    /// The keys are the caller's, not the source's own word.
+    pub is_pinned: bool,
+}
+
+/// A checkpoint whose log is known, and what witnesses say of it.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// The head with its note.
+    pub signed: SignedCheckpoint,
+    /// Whether the policy is met; none without one.
+    pub policy_met: Option<bool>,
+}
+
+/// A cosignature that holds, for reports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Witnessed {
+    /// Name of the witness's key.
+    pub witness: String,
+    /// When it says it signed, RFC 3339.
+    pub at: Option<String>,
+}
+
+impl Trust {
+    /// Reads a checkpoint of any log that is trusted. The origin is the trusted key's name, never the source's word:
+    /// presenting another log's data fails here.
+    ///
+    /// # Errors
+    /// The most telling of those of [`SignedCheckpoint::open`].
+    pub fn open(&self, note: &str) -> Result<Opened, Error> {
+        let listed = self.policy.iter().flat_map(|policy| &policy.logs).map(|log| &log.key);
+        let witnesses = self.policy.iter().flat_map(|policy| &policy.witnesses).map(|witness| &witness.key);
+        let known: Vec<VerifierKey> = self.keys.iter().chain(listed).chain(witnesses).cloned().collect();
+        let mut refused = Error::Unverified;
+        for origin in known.iter().filter(|key| key.algorithm() == Algorithm::Ed25519).map(VerifierKey::name) {
+            match SignedCheckpoint::open(note, origin, &known) {
+                Ok(signed) => {
+                    let policy_met = self.policy.as_ref().map(|policy| policy.is_met(&signed.cosignatures));
+                    return Ok(Opened { signed, policy_met });
+                }
+                Err(Error::Unverified) => {}
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
+    }
+
+    /// Whether there is any log key to believe.
+    pub fn knows_a_log(&self) -> bool {
+        let listed = self.policy.iter().flat_map(|policy| &policy.logs).map(|log| &log.key);
+        self.keys.iter().chain(listed).any(|key| key.algorithm() == Algorithm::Ed25519)
+    }
+
+    /// Takes the keys that the source says are the log's, if the caller trusts none.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub fn or_of_source(mut self, files: &dyn Files) -> Result<Trust, String> {
+        if self.knows_a_log() {
+            self.is_pinned = true;
+            return Ok(self);
+        }
+        let text = files.need("keys").map_err(|why| format!("no key was given, and the source tells none: {why}"))?;
+        self.keys.extend(keys_of(&text)?);
+        Ok(self)
+    }
+}
+
+impl Opened {
+    /// The cosignatures that hold.
+    pub fn witnessed(&self) -> Vec<Witnessed> {
+        let cosignatures = self.signed.cosignatures.iter();
+        cosignatures.map(|c| Witnessed { witness: c.key.name().to_owned(), at: c.time_s.and_then(time) }).collect()
+    }
+}
+
+fn time(seconds: u64) -> Option<String> {
+    let at = jiff::Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?;
+    Some(at.to_string())
+}
+
+/// The keys in the JSON of `/keys`.
+pub fn keys_of(text: &[u8]) -> Result<Vec<VerifierKey>, String> {
+    let value: Value = serde_json::from_slice(text).map_err(|error| format!("the log's keys are not JSON: {error}"))?;
+    let list = value.get("keys").and_then(Value::as_array).ok_or("the source's list of keys holds none")?;
+    let texts = list.iter().filter_map(|key| key.get("vkey").and_then(Value::as_str));
+    texts.map(|text| text.parse().map_err(|error| format!("the source's key {text:?}: {error}"))).collect()
+}

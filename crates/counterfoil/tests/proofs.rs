@@ -1,0 +1,234 @@
+//! `prove` and `verify`: what one person takes out of a server, another checks with files alone; and every damage shows in the exit
+//! status: 1 tainted, 2 usage, 3 could not be decided. Nothing unread ever yields 0.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::{Server, Trail, counterfoil, curl, json, stdout_of};
+use serde_json::Value;
+
+/// Runs the program to its end: exit status, and the JSON it printed.
+fn run(mut command: std::process::Command) -> (i32, Value) {
+    let output = command.output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let value = serde_json::from_str(text.trim()).unwrap_or(Value::Null);
+    if value.is_null() {
+        eprintln!("{text}{}", String::from_utf8_lossy(&output.stderr));
+    }
+    (output.status.code().expect("not killed"), value)
+}
+
+fn verify(arguments: &[&str]) -> (i32, Value) {
+    let mut command = counterfoil();
+    command.arg("verify").args(arguments).arg("--json");
+    run(command)
+}
+
+/// A server with a few events in it.
+struct World {
+    trail: Trail,
+    server: Server,
+    token: String,
+}
+
+impl World {
+    fn new() -> World {
+        let trail = Trail::new();
+        let server = trail.serve();
+        let token = server.token();
+        let world = World { trail, server, token };
+        for n in 0..6 {
+            world.send(&format!(r#"{{"action":"doc.read","actor":"ben","correlation":"c{n}"}}"#));
+        }
+        world
+    }
+
+    fn send(&self, event: &str) -> u64 {
+        let bearer = format!("Authorization: Bearer {}", self.token);
+        let (status, reply) =
+            curl(&[&format!("{}/v1/orgs/Acme/events", self.server.url()), "-H", &bearer, "-d", event]);
+        assert_eq!(status, 201, "{reply}");
+        json(&reply)["seq"].as_u64().expect("a number")
+    }
+
+    fn prove(&self, arguments: &[&str], to: &Path) -> (i32, Value) {
+        let mut command = self.server.command(&self.token);
+        command.arg("prove").args(arguments).arg("--json").arg("-o").arg(to);
+        run(command)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.trail.folder.path().join(name)
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+/// Changes one byte of a file, checks, and puts it back.
+fn damaged(path: &Path, at: usize, check: impl FnOnce()) {
+    let bytes = fs::read(path).expect("read");
+    let mut changed = bytes.clone();
+    changed[at] ^= 1;
+    fs::write(path, changed).expect("written");
+    check();
+    fs::write(path, bytes).expect("written");
+}
+
+#[test]
+fn one_event_is_proven_by_its_entry_or_by_its_body_and_salt() {
+    let world = World::new();
+    let seq = world.send(r#"{"action":"doc.sign","actor":"eve"}"#);
+    let folder = world.path("one");
+    let (code, made) = world.prove(&["event", "--seq", &seq.to_string()], &folder);
+    assert_eq!((code, &made["body"]), (0, &Value::Bool(true)), "{made}");
+    let file = |name: &str| folder.join(name);
+    assert!(String::from_utf8(fs::read(file("body")).unwrap()).unwrap().contains("doc.sign"));
+    let salt = fs::read_to_string(file("salt")).unwrap();
+    let vkey = world.trail.vkey();
+    let (proof, entry, body) = (file("proof"), file("entry"), file("body"));
+    let by_entry = ["proof", text(&proof), "--entry", text(&entry), "--vkey", vkey];
+    let by_body = ["proof", text(&proof), "--event", text(&body), "--salt", salt.trim(), "--vkey", vkey];
+    for arguments in [&by_entry[..], &by_body[..]] {
+        let (code, said) = verify(arguments);
+        assert_eq!((code, &said["verdict"], &said["seq"]), (0, &"verified".into(), &seq.into()), "{said}");
+        assert!(said["outside"].as_str().is_some_and(|note| note.contains("nobody outside")), "{said}");
+    }
+    damaged(&entry, 60, || assert_eq!(verify(&by_entry).0, 1));
+    damaged(&body, 40, || assert_eq!(verify(&by_body).0, 1));
+    damaged(&proof, fs::read(&proof).unwrap().len() - 30, || assert_eq!(verify(&by_entry).0, 1));
+    let other = "0".repeat(32);
+    assert_eq!(verify(&["proof", text(&proof), "--event", text(&body), "--salt", &other, "--vkey", vkey]).0, 1);
+    let stranger = tlog::note::SignerKey::from_seed(vkey.split('+').next().unwrap(), &[1; 32]).unwrap();
+    assert_eq!(
+        verify(&["proof", text(&proof), "--entry", text(&entry), "--vkey", &stranger.verifier().to_string()]).0,
+        1
+    );
+    // Usage is 2, a file that is not there leaves it undecided.
+    assert_eq!(verify(&["proof", text(&proof), "--entry", text(&entry)]).0, 2);
+    assert_eq!(verify(&["proof", text(&proof), "--entry", text(&entry), "--vkey", "nonsense"]).0, 2);
+    assert_eq!(verify(&["proof", text(&proof), "--entry", "/nowhere", "--vkey", vkey]).0, 3);
+    // The proof that the server answers with carries as much.
+    let bearer = format!("Authorization: Bearer {}", world.token);
+    let url = format!("{}/l/{}/proof/{}", world.server.url(), world.trail.log_id(), seq - 1);
+    fs::write(&proof, curl(&[&url, "-H", &bearer]).1).unwrap();
+    assert_eq!(verify(&by_body).0, 0);
+}
+
+#[test]
+fn a_search_becomes_a_bundle_that_stands_alone_as_a_folder_and_as_a_zip_file() {
+    let world = World::new();
+    let vkey = world.trail.vkey();
+    let (folder, zip) = (world.path("evidence"), world.path("evidence.zip"));
+    for path in [&folder, &zip] {
+        let (code, made) = world.prove(&["search", "action:doc.read", "--vkey", vkey], path);
+        assert_eq!((code, made["events"].as_array().map(Vec::len)), (0, Some(6)), "{made}");
+        let (code, said) = verify(&["bundle", text(path), "--vkey", vkey]);
+        assert_eq!((code, &said["verdict"]), (0, &"verified".into()), "{said}");
+        assert_eq!(said["events"].as_array().map(Vec::len), Some(6));
+    }
+    let bundle = ["bundle", text(&folder), "--vkey", vkey];
+    let body = fs::read_dir(folder.join("bodies")).unwrap().next().unwrap().unwrap().path();
+    damaged(&body, 30, || {
+        let (code, said) = verify(&bundle);
+        assert_eq!((code, &said["divergences"][0]["reason"]), (1, &"record_changed".into()), "{said}");
+    });
+    damaged(&folder.join("checkpoint"), 70, || assert_eq!(verify(&bundle).0, 1));
+    // Without the entries nobody can say.
+    let (entries, aside) = (folder.join("tile/entries"), world.path("aside"));
+    fs::rename(&entries, &aside).unwrap();
+    assert_eq!(verify(&bundle).0, 3);
+    fs::rename(&aside, &entries).unwrap();
+    assert_eq!(verify(&bundle).0, 0);
+    // A search that finds nothing proves nothing.
+    let (code, _) = world.prove(&["search", "action:never"], &world.path("none"));
+    assert_eq!(code, 3);
+    assert!(!world.path("none").exists());
+}
+
+#[test]
+fn a_whole_log_is_taken_out_with_its_bodies_and_verifies_without_the_server() {
+    let world = World::new();
+    let (vkey, folder) = (world.trail.vkey(), world.path("export"));
+    let (code, made) = world.prove(&["log", "--vkey", vkey], &folder);
+    assert_eq!((code, &made["verdict"]), (0, &"verified".into()), "{made}");
+    drop(world.server);
+    let log = ["log", text(&folder), "--vkey", vkey];
+    let (code, said) = verify(&log);
+    assert_eq!(
+        (code, &said["verdict"], &said["entries_read"]),
+        (0, &"verified".into(), &made["entries_expected"]),
+        "{said}"
+    );
+    assert!(said["bodies_checked"].as_u64().is_some_and(|count| count >= 6), "{said}");
+    let pack = fs::read_dir(folder.join("disclosed/000.p")).unwrap().next().unwrap().unwrap().path();
+    let length = fs::read(&pack).unwrap().len();
+    damaged(&pack, length - 3, || {
+        let (code, said) = verify(&log);
+        assert_eq!((code, &said["divergences"][0]["reason"]), (1, &"record_changed".into()), "{said}");
+    });
+    fs::remove_file(&pack).unwrap();
+    assert_eq!(verify(&log).0, 3, "bodies that are not there are not verified");
+    fs::remove_dir_all(folder.join("disclosed")).unwrap();
+    assert_eq!(verify(&log).0, 0, "an export without bodies promises none");
+    assert_eq!(
+        verify(&["log", text(world.trail.folder.path()), "--vkey", vkey]).0,
+        3,
+        "neither a data folder nor an export"
+    );
+}
+
+#[test]
+fn growth_is_proven_from_a_remembered_checkpoint_and_watched() {
+    let world = World::new();
+    let vkey = world.trail.vkey();
+    let address = format!("{}/l/{}", world.server.url(), world.trail.log_id());
+    let bearer = format!("Authorization: Bearer {}", world.token);
+    let old = world.path("old");
+    fs::write(&old, curl(&[&format!("{address}/checkpoint"), "-H", &bearer]).1).unwrap();
+    let watch = || {
+        let mut command = world.server.command(&world.token);
+        command
+            .args(["watch", &address, "--vkey", vkey, "--looks", "1", "--json", "--remember"])
+            .arg(world.path("seen"));
+        run(command)
+    };
+    assert_eq!(watch().0, 0);
+    for _ in 0..5 {
+        world.send(r#"{"action":"doc.read"}"#);
+    }
+    let (code, said) = watch();
+    assert_eq!((code, &said["verdict"]), (0, &"verified".into()), "{said}");
+
+    let body = world.path("body");
+    let (code, _) = world.prove(&["extends", "--from", text(&old)], &body);
+    assert_eq!(code, 0);
+    let extends = ["extends", text(&old), text(&body), "--vkey", vkey];
+    let (code, said) = verify(&extends);
+    assert_eq!((code, &said["verdict"]), (0, &"verified".into()), "{said}");
+    damaged(&body, 10, || assert_ne!(verify(&extends).0, 0));
+    // A newer checkpoint alone says nothing about an older one; the same one does.
+    let new = world.path("new");
+    fs::write(&new, fs::read_to_string(&body).unwrap().split_once("\n\n").unwrap().1).unwrap();
+    assert_eq!(verify(&["extends", text(&old), text(&new), "--vkey", vkey]).0, 3);
+    assert_eq!(verify(&["extends", text(&new), text(&new), "--vkey", vkey]).0, 0);
+    assert_eq!(verify(&["extends", text(&new), text(&old), "--vkey", vkey]).0, 1, "rolled back");
+}
+
+#[test]
+fn a_search_is_verified_and_shown_to_be_complete() {
+    let world = World::new();
+    for (arguments, evaluated) in
+        [(&["search", "action:doc.read"][..], false), (&["search", "action:doc.read", "--complete"], true)]
+    {
+        let mut command = world.server.command(&world.token);
+        command.arg("verify").args(arguments).arg("--json");
+        let (code, said) = run(command);
+        assert_eq!((code, &said["verdict"], &said["hits"]), (0, &"verified".into(), &6.into()), "{said}");
+        assert_eq!(said["evaluated"].as_u64().is_some_and(|count| count >= 6), evaluated, "{said}");
+        assert!(said["outside"].as_str().is_some(), "{said}");
+    }
+}
