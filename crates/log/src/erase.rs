@@ -302,9 +302,15 @@ fn erase_in_segment(shared: &Shared, job: &EraseJob, number: u64, victims: &BTre
     let tmp = create_tmp(store, number, Part::Bodies)?;
     let writer = BodiesWriter::new(tmp, number, entries, options.block_bytes, options.zstd_level);
     let mut writer = writer.map_err(attempt("write"))?;
+    let mut next = 0;
     for row in BlockIndex::decode(&directory.parts).rows() {
         let block = segment::read_block(&*old, row).map_err(attempt("read"))?;
         for (ordinal, record) in (block.first_ordinal..).zip(&block.rows) {
+            if ordinal != next {
+                // What is between was pruned.
+                writer.skip_to(ordinal).map_err(attempt("write"))?;
+            }
+            next = ordinal + 1;
             let kept = block.record(record);
             let Some(index) = victims.get(&ordinal).filter(|_| record.state == BodyState::Present) else {
                 writer.push(kept).map_err(attempt("write"))?;

@@ -359,3 +359,33 @@ fn a_pruning_or_closing_that_dies_at_any_call_leaves_a_log_that_verifies() {
         }
     }
 }
+
+/// Erasing in a segment that was pruned keeps every other entry in its place.
+#[test]
+fn what_is_left_of_a_pruned_segment_is_erased_like_anything_else() {
+    let fixture = Fixture::in_memory(Options { commit_file_bytes: 200_000, block_bytes: 2_000, ..Options::default() });
+    let logs = fixture.logs();
+    logs.create(OTHER).unwrap();
+    logs.create(LOG).unwrap();
+    days(&logs, &fixture.clock, 5);
+    logs.prune(&LOG, 512, "space", "ann").unwrap();
+    let before = logs.read(&LOG, 512..u64::MAX, usize::MAX).unwrap();
+    let others = logs.read(&OTHER, 0..u64::MAX, usize::MAX).unwrap();
+    let order = log::Erasure {
+        numbers: vec![520, 600],
+        ground: "GDPR article 17".into(),
+        ordered_by: "the person concerned".into(),
+        carried_out_by: "ann".into(),
+    };
+    logs.erase(&LOG, &order).unwrap();
+    let after = logs.read(&LOG, 512..u64::MAX, usize::MAX).unwrap();
+    for (before, after) in before.iter().zip(&after) {
+        assert_eq!((before.index, before.id), (after.index, after.id));
+        assert_eq!(after.state.is_erased(), [520, 600].contains(&after.number));
+        assert!(after.state.is_erased() || before.body == after.body);
+    }
+    let again = logs.read(&OTHER, 0..u64::MAX, usize::MAX).unwrap();
+    assert!(others.iter().zip(&again).all(|(before, after)| before.body == after.body && before.salt == after.salt));
+    let report = verify(&fixture);
+    assert_eq!(report.verdict(), Verdict::Verified, "{report:?}");
+}

@@ -151,6 +151,9 @@ impl From<log::Error> for Error {
             log::Error::Unavailable(what) => {
                 Error::new(ErrorKind::Unavailable, "the log could not be written or read").with_detail(what.to_string())
             }
+            log::Error::ReadOnly { reason: log::ReadOnlyReason::Closed, .. } => {
+                Error::new(ErrorKind::Conflict, "the log was closed and takes no more entries; its last one says why")
+            }
             log::Error::ReadOnly { reason, detail } => {
                 let message = format!("this log takes no more entries ({reason})");
                 Error::new(ErrorKind::Corrupt, message).with_detail(detail.to_string())

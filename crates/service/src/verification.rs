@@ -174,6 +174,7 @@ impl Service {
             while started.elapsed() < due && !*stopped.borrow() {
                 std::thread::sleep((due - started.elapsed().min(due)).min(Duration::from_millis(200)));
             }
+            !*stopped.borrow()
         })
     }
 

@@ -197,17 +197,21 @@ pub fn verify_folder(
     request: &Request,
     progress: &dyn Fn(Progress),
 ) -> Report {
-    verify_folder_on(0, store, signer, request, progress)
+    let go_on = |so_far| {
+        progress(so_far);
+        true
+    };
+    verify_folder_on(0, store, signer, request, &go_on)
 }
 
-/// As [`verify_folder`], on at most this many cores (0: all of them), beside something more urgent. What `progress` takes
-/// its time over is not read meanwhile.
+/// As [`verify_folder`], on at most this many cores (0: all of them), beside something more urgent. While `go_on` takes its
+/// time little is read; when it says no, the rest is not read, and the report, which says so, must not be believed.
 pub fn verify_folder_on(
     cores_max: usize,
     store: &Arc<dyn Store>,
     signer: Option<&Arc<dyn Store>>,
     request: &Request,
-    progress: &dyn Fn(Progress),
+    go_on: &dyn Fn(Progress) -> bool,
 ) -> Report {
     let mut verification = Verification::new(store, request);
     verification.cores_max = cores_max;
@@ -222,7 +226,7 @@ pub fn verify_folder_on(
         Ok(jobs) => jobs,
         Err(err) => return verification.given_up(err.to_string()),
     };
-    verification.read_files(jobs, progress);
+    verification.read_files(jobs, go_on);
     verification.finish()
 }
 
@@ -490,7 +494,7 @@ impl<'a> Verification<'a> {
     }
 
     /// Reads files on all cores, and takes what they hold in order.
-    fn read_files(&mut self, jobs: Vec<Job>, progress: &dyn Fn(Progress)) {
+    fn read_files(&mut self, jobs: Vec<Job>, go_on: &dyn Fn(Progress) -> bool) {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let workers = if self.cores_max == 0 { cores } else { self.cores_max.min(cores) };
         // Without a pool of its own a worker uses that of the process, which has a thread for each core.
@@ -541,12 +545,15 @@ impl<'a> Verification<'a> {
                     next_out += 1;
                     let _ = tokens_out.try_recv();
                 }
-                progress(Progress {
+                let goes_on = go_on(Progress {
                     entries_read: self.logs.values().map(|log| log.entries_read).sum(),
                     entries_expected: self.entries_expected,
                     bytes_read: bytes_read.load(Ordering::Relaxed),
                     bytes_expected: self.report.bytes_expected,
                 });
+                if !goes_on && open_jobs.take().is_some() {
+                    self.report.undecided.push("the verification was stopped before its end".into());
+                }
             }
         });
         self.report.bytes_read = bytes_read.into_inner();
