@@ -189,12 +189,19 @@ impl Exhibit {
         verdicts
     }
 
-    /// Every leaf hash, authenticated by its tiles as `tlog_tiles` does it.
+    /// Every leaf hash as its tile has it, led up to the signed root by a proof made from the tiles. Proofs, because with few tiles at
+    /// the right edge `TileHashReader` (here as in Go) hands out hashes of full tiles that it has not authenticated.
     fn tiles_by_crate(&self, size: u64, root: Hash, leaf: tlog_tiles::Hash) -> bool {
         use tlog_tiles::HashReader as _;
-        let reader = tlog_tiles::TileHashReader::new(size, tlog_tiles::Hash(root.0), self);
-        let indexes: Vec<u64> = (0..size).map(|n| tlog_tiles::stored_hash_index(0, n)).collect();
-        reader.read_hashes(&indexes).is_ok_and(|leaves| leaves[self.index as usize].0 == leaf.0)
+        let root = tlog_tiles::Hash(root.0);
+        let reader = tlog_tiles::TileHashReader::new(size, root, self);
+        (0..size).all(|n| {
+            let found = reader.read_hashes(&[tlog_tiles::stored_hash_index(0, n)]);
+            let proof = tlog_tiles::prove_record(size, n, &reader);
+            let (Ok(found), Ok(proof)) = (found, proof) else { return false };
+            let is_theirs = n != self.index || found[0].0 == leaf.0;
+            is_theirs && tlog_tiles::check_record(&proof, size, root, n, found[0]).is_ok()
+        })
     }
 
     /// The root that `ct-merkle` makes of all entries.
