@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use log::{Clock, Entropy, SystemClock, SystemEntropy};
 
-pub use crate::verification::VerificationOptions;
 use crate::outbound::Outbound;
+pub use crate::verification::VerificationOptions;
 use crate::witnesses::Witnessing;
 
 /// Settings of one service.

@@ -279,7 +279,11 @@ impl Service {
     }
 
     /// Who a secret stands for; else why not, and where that is to be recorded.
-    pub(crate) fn recognise(&self, secret: &str, caller: &Caller) -> Result<Principal, (Option<OrgId>, AuthenticateError)> {
+    pub(crate) fn recognise(
+        &self,
+        secret: &str,
+        caller: &Caller,
+    ) -> Result<Principal, (Option<OrgId>, AuthenticateError)> {
         if secret.is_empty() || secret.len() > secrets::SECRET_BYTES_MAX {
             return Err((None, AuthenticateError::Unknown));
         }

@@ -421,7 +421,9 @@ impl Witnesses {
                     return against("forked", detail);
                 }
                 404 => {
-                    return Asked::Trouble("it does not know this log; give its keeper the log's public key".to_owned());
+                    return Asked::Trouble(
+                        "it does not know this log; give its keeper the log's public key".to_owned(),
+                    );
                 }
                 403 => return Asked::Trouble("it knows this log under another key".to_owned()),
                 status => return Asked::Trouble(format!("it answered {status}")),

@@ -245,7 +245,9 @@ mod tests {
 
     #[test]
     fn names_are_the_same_with_and_without_escapes() {
-        let is = |name: &str, plain: &str| members(format!("{{\"{name}\":1}}").as_bytes()).unwrap().next().unwrap().0.is(plain);
+        let is = |name: &str, plain: &str| {
+            members(format!("{{\"{name}\":1}}").as_bytes()).unwrap().next().unwrap().0.is(plain)
+        };
         assert!(is("type", "type") && is(r"t\u0079pe", "type"));
         assert!(!is("typ", "type") && !is("types", "type") && !is(r"\u0079", "type"));
     }
