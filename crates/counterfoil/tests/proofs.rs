@@ -6,7 +6,7 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Server, Trail, counterfoil, curl, json, stdout_of};
+use common::{Server, Trail, counterfoil, curl, json};
 use serde_json::Value;
 
 /// Runs the program to its end: exit status, and the JSON it printed.
