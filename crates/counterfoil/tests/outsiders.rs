@@ -289,12 +289,12 @@ fn tampered(honest: &Exhibit) -> Vec<(&'static str, &'static str, Exhibit)> {
     });
     add("a hash of the path", "inclusion", &|e| e.inclusion[0].0[7] ^= 1);
     add("the last hash of the path", "inclusion", &|e| e.inclusion.last_mut().expect("a path").0[31] ^= 0x80);
-    add("a shorter path", "inclusion", &|e| e.inclusion.truncate(e.inclusion.len() - 1));
+    add("a shorter path", "inclusion", &|e| e.inclusion.truncate(honest.inclusion.len() - 1));
     add("a longer path", "inclusion", &|e| e.inclusion.push(Hash([0; 32])));
     add("a bit of the entry", "inclusion", &|e| e.entry[60] ^= 4);
     add("another place", "inclusion", &|e| e.index -= 1);
     add("a hash of the growth", "consistency", &|e| e.consistency[0].0[0] ^= 1);
-    add("a shorter growth", "consistency", &|e| e.consistency.truncate(e.consistency.len() - 1));
+    add("a shorter growth", "consistency", &|e| e.consistency.truncate(honest.consistency.len() - 1));
     add("another past", "consistency", &|e| e.old.1.0[9] ^= 2);
     add("a leaf hash", "tiles", &|e| e.tile_mut("tile/0/000")[100] ^= 1);
     add("the last leaf hash", "tiles", &|e| *e.tile_mut("tile/0/001").last_mut().expect("hashes") ^= 1);

@@ -64,7 +64,7 @@ impl Pruned {
         let header = payload.get(..RECORD_HEADER_BYTES)?;
         let nodes = &payload[RECORD_HEADER_BYTES..];
         let minimum = u64_at(header, 16);
-        if nodes.len() != NODE_BYTES * u32_at(header, 24) as usize || minimum % WIDTH != 0 {
+        if nodes.len() != NODE_BYTES * u32_at(header, 24) as usize || !minimum.is_multiple_of(WIDTH) {
             return None;
         }
         let node =
