@@ -28,7 +28,7 @@ pub const KEY_OVERLAP_US: u64 = 90 * 24 * 60 * 60 * 1_000_000;
 /// Why a log's key is replaced, and on whose order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rotation {
-    /// Why; [`COMPROMISED`](crate::COMPROMISED) ends the old key at once instead of after 90 days.
+    /// Why; [`COMPROMISED`] ends the old key at once instead of after 90 days.
     pub reason: String,
     /// Who ordered it.
     pub by: String,
