@@ -100,6 +100,8 @@ async fn play(mut script: Script) -> String {
             "Clock" => {
                 let seconds = section.rest.strip_prefix('+').and_then(|rest| rest.strip_suffix('s')).unwrap();
                 world.clock.advance(seconds.parse::<u64>().unwrap() * 1_000_000);
+                // What is due now is written now, not with whichever request the next tick falls between.
+                world.settled().await;
             }
             "From" => world.peer = section.rest.parse().unwrap(),
             "Let" => {

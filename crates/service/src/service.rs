@@ -205,6 +205,9 @@ impl Service {
     /// Waits until what was recorded before the call is durable and indexed: own events too. For tools and tests; no read
     /// needs it.
     pub async fn settle(&self) {
+        // What the clock has made due would otherwise be written with the next tick, whenever that is.
+        self.expire_locks();
+        self.own().flush(false);
         self.inner.own.settle().await;
         self.inner.projections.settle().await;
     }
