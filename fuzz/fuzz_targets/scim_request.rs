@@ -5,6 +5,8 @@
 //! says then what it said before.
 #![no_main]
 
+mod served;
+
 use std::sync::LazyLock;
 
 use axum::body::Body;
@@ -15,52 +17,16 @@ use dialects::activid::filter::Filter;
 use dialects::activid::token::Token;
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
-use service::{Caller, Config, Init, NewToken, Scope, Service, TokenForm};
-use tokio::runtime::Runtime;
-use tower::ServiceExt as _;
+use served::Served;
+use service::{Scope, TokenForm};
 
-struct Served {
-    runtime: Runtime,
-    router: axum::Router,
-    bearer: String,
-}
-
-static SERVED: LazyLock<Served> = LazyLock::new(|| {
-    let folder = tempfile::tempdir().expect("a temporary folder").keep();
-    let mut config = Config::new(folder.join("data"));
-    config.passwords = service::PasswordCost::weakest();
-    let (admin, password) = ("ann@acme.example".to_owned(), "correct horse battery".to_owned());
-    let init = Init { org: "Acme".into(), admin, password: password.clone(), audit_host: "audit.example.org".into() };
-    Service::init(&config, init).expect("made");
-    let runtime = Runtime::new().expect("a runtime");
-    let (router, bearer) = runtime.block_on(async {
-        let service = Service::open(config).expect("opened");
-        let admin = service.login(None, "ann@acme.example", &password, &Caller::internal()).await.expect("logged in");
-        let token = NewToken {
-            account: admin.account,
-            scopes: vec![Scope::Ingest, Scope::Read],
-            org: None,
-            name: "fuzz".into(),
-            ttl: None,
-            form: TokenForm::Native,
-        };
-        let (_, secret) = service.issue_token(&admin, token).await.expect("a token");
-        (dialects::router(service, dialects::Settings::default()), format!("Bearer {secret}"))
-    });
-    Served { runtime, router, bearer }
-});
+static SERVED: LazyLock<Served> =
+    LazyLock::new(|| Served::new(vec![Scope::Ingest, Scope::Read], TokenForm::Native, Vec::new()));
 
 fn ask(path: &str, body: Vec<u8>) -> (u16, Value) {
-    let served = &*SERVED;
-    let request = Request::builder().method("POST").uri(path).header("authorization", &served.bearer);
-    let request = request.body(Body::from(body)).expect("a request");
-    served.runtime.block_on(async {
-        let response = served.router.clone().oneshot(request).await.expect("a router answers");
-        let status = response.status().as_u16();
-        let body = axum::body::to_bytes(response.into_body(), 64 << 20).await.expect("a whole reply");
-        assert!(status < 500, "{status} {}", String::from_utf8_lossy(&body));
-        (status, if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).expect("JSON") })
-    })
+    let request = Request::builder().method("POST").uri(path).header("authorization", SERVED.bearer());
+    let (status, body) = SERVED.ask(request.body(Body::from(body)).expect("a request"));
+    (status, if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).expect("JSON") })
 }
 
 fn search(filter: &str) -> (u16, Value) {

@@ -2,55 +2,26 @@
 //! each, a result or an error, and never more to come without a number that grows.
 #![no_main]
 
+mod served;
+
 use std::sync::LazyLock;
 
 use axum::body::Body;
 use axum::http::Request;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use service::{Caller, Config, IngestOptions, Init, NewEvent, NewToken, Scope, Service, TokenForm};
-use tokio::runtime::Runtime;
-use tower::ServiceExt as _;
-
-struct Served {
-    runtime: Runtime,
-    router: axum::Router,
-    token: String,
-}
+use served::Served;
+use service::{NewEvent, Scope, TokenForm};
 
 static SERVED: LazyLock<Served> = LazyLock::new(|| {
-    let folder = tempfile::tempdir().expect("a temporary folder").keep();
-    let mut config = Config::new(folder.join("data"));
-    config.passwords = service::PasswordCost::weakest();
-    let (admin, password) = ("ann@acme.example".to_owned(), "correct horse battery".to_owned());
-    let init = Init { org: "Acme".into(), admin, password: password.clone(), audit_host: "audit.example.org".into() };
-    Service::init(&config, init).expect("made");
-    let runtime = Runtime::new().expect("a runtime");
-    let (router, token) = runtime.block_on(async {
-        let service = Service::open(config).expect("opened");
-        let admin = service.login(None, "ann@acme.example", &password, &Caller::internal()).await.expect("logged in");
-        let items = (0..50)
-            .map(|n| {
-                let of = ["URL", "PRINT", "ENC", "HOLOGRAM", "AUTH"][n % 5];
-                let event = format!(
-                    r#"{{"action":"a","occurred_at":"2026-01-01T00:00:{n:02}Z","origin":{{"dialect":"silo","type":"{of}","raw":{{"url":"{n}","x":[{n}]}}}}}}"#
-                );
-                NewEvent::from_json(event.as_bytes())
-            })
-            .collect();
-        service.ingest(&admin, admin.org, items, IngestOptions::default()).await.expect("taken");
-        let token = NewToken {
-            account: admin.account,
-            scopes: vec![Scope::Extract],
-            org: None,
-            name: "fuzz".into(),
-            ttl: None,
-            form: TokenForm::Extraction,
-        };
-        let (_, secret) = service.issue_token(&admin, token).await.expect("a token");
-        (dialects::router(service, dialects::Settings::default()), secret)
-    });
-    Served { runtime, router, token }
+    let event = |n: usize| {
+        let of = ["URL", "PRINT", "ENC", "HOLOGRAM", "AUTH"][n % 5];
+        let event = format!(
+            r#"{{"action":"a","occurred_at":"2026-01-01T00:00:{n:02}Z","origin":{{"dialect":"silo","type":"{of}","raw":{{"url":"{n}","x":[{n}]}}}}}}"#
+        );
+        NewEvent::from_json(event.as_bytes())
+    };
+    Served::new(vec![Scope::Extract], TokenForm::Extraction, (0..50).map(event).collect())
 });
 
 // A body that holds the word TOKEN gets the real one in its place; a fuzzer would not find it.
@@ -61,12 +32,7 @@ fuzz_target!(|bytes: &[u8]| {
         Err(_) => bytes.to_vec(),
     };
     let request = Request::builder().method("POST").uri("/api/").body(Body::from(body.clone())).expect("a request");
-    let (status, reply) = served.runtime.block_on(async {
-        let response = served.router.clone().oneshot(request).await.expect("a router answers");
-        let status = response.status().as_u16();
-        (status, axum::body::to_bytes(response.into_body(), 64 << 20).await.expect("a whole reply"))
-    });
-    assert!(status < 500, "{status}");
+    let (status, reply) = served.ask(request);
     let reply: Value = match serde_json::from_slice(&reply) {
         Ok(reply) => reply,
         // The echo of an id may be a number that no double holds: JSON all the same.
@@ -78,7 +44,8 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     }
     let reply = reply.as_array().expect("an array");
-    let commands: Vec<&serde_json::value::RawValue> = serde_json::from_slice(&body).expect("it was answered, so it is an array");
+    let commands: Vec<&serde_json::value::RawValue> =
+        serde_json::from_slice(&body).expect("it was answered, so it is an array");
     assert_eq!(reply.len(), commands.len());
     for element in reply {
         assert!(element.get("result").is_some() != element.get("error").is_some());

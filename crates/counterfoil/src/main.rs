@@ -25,11 +25,6 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 
 use cli::{Cli, Command};
 
-/// Threads of the server allocate what other threads free, and pages are large; the system's allocator returns each to the
-/// kernel and takes it back, zeroed page by page.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let matches = Cli::command().get_matches();
     let cli = match Cli::from_arg_matches(&matches) {

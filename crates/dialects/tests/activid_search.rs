@@ -1,13 +1,14 @@
 //! Searches give exactly what was asked for: whatever the index holds, however a collector pages, whatever is damaged.
 
+#[path = "../../log/tests/common/folder.rs"]
+mod folder;
 mod support;
 
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use folder::flip;
 use log::SeededEntropy;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -276,30 +277,6 @@ async fn the_largest_body_is_taken_and_comes_back_and_one_byte_more_is_not() {
     }
 }
 
-/// The files below `folder`.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
-    }
-    found
-}
-
-/// Changes the last letter of `needle` wherever it is stored; gives the number of places.
-fn flip(data: &Path, needle: &[u8]) -> usize {
-    let mut places = 0;
-    for path in files(&data.join("log")) {
-        let mut bytes = fs::read(&path).unwrap();
-        if let Some(at) = bytes.windows(needle.len()).position(|window| window == needle) {
-            bytes[at + needle.len() - 1] ^= 1;
-            fs::write(&path, bytes).unwrap();
-            places += 1;
-        }
-    }
-    places
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flipped_byte_taints_the_search_that_returns_it_and_no_other() {
     let world = World::new().await;
@@ -315,7 +292,7 @@ async fn a_flipped_byte_taints_the_search_that_returns_it_and_no_other() {
     let data = folder.path().join("data");
     service.shutdown().await;
     drop(router);
-    assert!(flip(&data, b"needle-in-the-body") >= 1);
+    assert!(flip(&data.join("log"), b"needle-in-the-body") >= 1);
     let config = service::Config {
         clock: clock.clone(),
         entropy: Arc::new(SeededEntropy::new(8)),

@@ -5,6 +5,7 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use common::folder::copy_folder;
 use common::{Fixture, HOST, LOG, SEED, event};
 use log::fsck::{self, Report, Verdict};
 use log::store::Store;
@@ -413,17 +414,4 @@ fn a_lost_signers_store_stops_writing_until_a_person_adopts_the_log() {
     assert_eq!(fixture.logs().state(&LOG).unwrap(), LogState::Open);
     fixture.close();
     assert_eq!(verify(fixture.folder()).verdict(), Verdict::Verified);
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }

@@ -2,9 +2,10 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use common::folder::{contents, copy_folder, files, files_with, holds};
 use common::{Fixture, HOST, LOG, SEED, START_US, event};
 use log::fsck::{self, Verdict};
 use log::store::Store;
@@ -30,36 +31,6 @@ fn order(numbers: &[u64]) -> Erasure {
         ordered_by: "court of Bern".into(),
         carried_out_by: "ann@example.com".into(),
     }
-}
-
-fn files(root: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(root).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { files(&path, found) } else { found.push(path) }
-    }
-}
-
-fn holds(bytes: &[u8], text: &[u8]) -> bool {
-    bytes.windows(text.len()).any(|window| window == text)
-}
-
-/// Whether a text is in any block of any segment, or in clear in any file.
-fn marker_is_in(fixture: &Fixture) -> bool {
-    let mut found = Vec::new();
-    files(fixture.folder(), &mut found);
-    found.iter().any(|path| {
-        let bytes = std::fs::read(path).unwrap();
-        // A zstd frame begins with its magic; what follows it is ignored by bounding the output.
-        let starts =
-            (0..bytes.len().saturating_sub(4)).filter(|at| bytes[*at..].starts_with(&[0x28, 0xb5, 0x2f, 0xfd]));
-        let unpacked = starts.filter_map(|at| {
-            let mut raw = Vec::new();
-            let mut decoder = zstd::stream::read::Decoder::new(&bytes[at..]).ok()?.single_frame();
-            std::io::Read::read_to_end(&mut decoder, &mut raw).ok()?;
-            Some(raw)
-        });
-        holds(&bytes, MARKER.as_bytes()) || unpacked.into_iter().any(|raw| holds(&raw, MARKER.as_bytes()))
-    })
 }
 
 /// One of 10,000, in sealed and in unsealed places, with every proof made before.
@@ -88,15 +59,13 @@ fn one_of_ten_thousand_is_gone_from_every_file_and_every_earlier_proof_still_ver
     let before = logs.read(&LOG, index..index + 1, 1).unwrap().remove(0);
     let kept: Vec<_> = heads.iter().map(|(size, _)| logs.checkpoint_at(&LOG, *size).unwrap()).collect();
     assert!(kept.iter().filter(|kept| kept.is_some()).count() >= 9, "the last of each day is archived");
-    assert!(marker_is_in(&fixture), "the test can find it");
+    assert!(!files_with(fixture.folder(), MARKER).is_empty(), "the test can find it");
 
     let erased = logs.erase(&LOG, &order(&[index + 1])).unwrap();
     assert_eq!(erased.numbers, [index + 1]);
-    assert!(!marker_is_in(&fixture), "the marker is in a file");
-    let salt_in = |bytes: &[u8]| holds(bytes, &before.salt);
-    let mut found = Vec::new();
-    files(fixture.folder(), &mut found);
-    assert!(!found.iter().any(|path| salt_in(&std::fs::read(path).unwrap())), "the salt is in a file");
+    assert_eq!(files_with(fixture.folder(), MARKER), Vec::<PathBuf>::new());
+    let with_salt = contents(fixture.folder()).into_iter().find(|(_, bytes)| holds(bytes, &before.salt));
+    assert_eq!(with_salt.map(|(path, _)| path), None, "the salt is in a file");
 
     for round in 0..2 {
         let logs = fixture.logs();
@@ -168,8 +137,7 @@ fn an_erasure_that_no_note_orders_is_named() {
     copy.reopen();
     copy.logs().erase(&LOG, &order(&[10])).unwrap();
     copy.close();
-    let mut segments = Vec::new();
-    files(&copy.folder().join("log/segment"), &mut segments);
+    let mut segments = files(&copy.folder().join("log/segment"));
     let target = |path: &PathBuf| genuine.folder().join("log/segment").join(path.file_name().unwrap());
     segments.retain(|path| std::fs::read(path).ok() != std::fs::read(target(path)).ok() && target(path).exists());
     assert_eq!(segments.len(), 1, "one segment was written anew");
@@ -183,20 +151,6 @@ fn an_erasure_that_no_note_orders_is_named() {
     let logs = genuine.logs();
     let records = logs.read(&LOG, 9..10, 1).unwrap();
     assert_eq!(logs.verify_records(&LOG, &records), [RecordState::Tainted(Reason::ErasureUnexplained)]);
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    let _ = std::fs::remove_dir_all(to);
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 fn open(store: &Arc<dyn Store>, signer: &Arc<dyn Store>, seed: u64) -> log::Result<Logs> {

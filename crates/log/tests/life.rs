@@ -4,6 +4,7 @@ mod common;
 
 use std::sync::Arc;
 
+use common::folder::copy_folder;
 use common::{Fixture, HOST, LOG, SEED, START_US, event};
 use log::fsck::{self, Report, Verdict};
 use log::store::Store;
@@ -286,19 +287,6 @@ fn a_moved_folder_is_the_same_log() {
     logs.shutdown();
     let report = fsck::verify_folder(&below("log"), Some(&below("signer")), &fsck::Request::default(), &|_| ());
     assert_eq!(report.verdict(), Verdict::Verified, "{report:?}");
-}
-
-fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 fn open(store: &Arc<dyn Store>, signer: &Arc<dyn Store>, seed: u64) -> log::Result<Logs> {

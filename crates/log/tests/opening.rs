@@ -2,9 +2,9 @@
 
 mod common;
 
-use std::path::Path;
 use std::sync::Arc;
 
+use common::folder::copy_folder;
 use common::{Fixture, HOST, LOG, SEED, event};
 use log::fsck::{self, Verdict};
 use log::store::Store;
@@ -18,20 +18,6 @@ fn folder() -> Fixture {
         fixture.logs().append_blocking(LOG, (number * 5..number * 5 + 5).map(event).collect()).unwrap();
     }
     fixture
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    let _ = std::fs::remove_dir_all(to);
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 fn reason(fixture: &mut Fixture) -> Option<ReadOnlyReason> {

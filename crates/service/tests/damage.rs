@@ -1,38 +1,14 @@
 //! Stored bytes that somebody changed: found, named, and in nobody's way.
 
+#[path = "../../log/tests/common/folder.rs"]
+mod folder;
 mod support;
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
+use folder::flip;
 use service::{ErrorKind, EventQuery, EventState, Verdict};
 use support::*;
 
 const NEEDLE: &[u8] = b"a-needle-in-the-body";
-
-/// The files below `folder`.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
-    }
-    found
-}
-
-/// Flips one bit of the needle wherever it is stored in the logs. Gives the number of places.
-fn flip_needle(data: &Path) -> usize {
-    let mut places = 0;
-    for path in files(&data.join("log")) {
-        let mut bytes = fs::read(&path).unwrap();
-        if let Some(at) = bytes.windows(NEEDLE.len()).position(|window| window == NEEDLE) {
-            bytes[at + 3] ^= 1;
-            fs::write(&path, bytes).unwrap();
-            places += 1;
-        }
-    }
-    places
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flipped_bit_taints_what_holds_it_and_nothing_else() {
@@ -42,7 +18,7 @@ async fn a_flipped_bit_taints_what_holds_it_and_nothing_else() {
     let child = world.service.create_org(&admin, world.org(), "Child").await.unwrap();
     let receipts = world.send(&admin, child.id, &[r#"{"action":"before"}"#, &needle, r#"{"action":"after"}"#]).await;
     world.send(&admin, world.org(), &[r#"{"action":"elsewhere"}"#]).await;
-    let world = world.reopen(|data| assert!(flip_needle(data) >= 1)).await;
+    let world = world.reopen(|data| assert!(flip(&data.join("log"), NEEDLE) >= 1)).await;
 
     let admin = world.admin().await;
     let page = |org, filter: &str| {
@@ -73,7 +49,7 @@ async fn people_can_log_in_although_their_own_log_is_damaged() {
     let admin = world.admin().await;
     let needle = format!(r#"{{"action":"x","message":"{}"}}"#, String::from_utf8_lossy(NEEDLE));
     world.send(&admin, world.org(), &[&needle]).await;
-    let world = world.reopen(|data| assert!(flip_needle(data) >= 1)).await;
+    let world = world.reopen(|data| assert!(flip(&data.join("log"), NEEDLE) >= 1)).await;
     let admin = world.admin().await;
     let query = EventQuery { verify: true, ..EventQuery::default() };
     let page = world.service.query(&admin, world.org(), &query).unwrap();

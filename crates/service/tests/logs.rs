@@ -1,49 +1,21 @@
 //! Acts on an organisation's log: its key is replaced, events are erased and pruned, it is closed and followed, verified as
 //! a whole.
 
+#[path = "../../log/tests/common/folder.rs"]
+mod folder;
 mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use folder::{copy_folder, files_with, flip, holds};
 use service::{
     ErasureOrder, ErrorKind, EventQuery, EventState, LogState, NewEvent, PruneTo, ReadOnlyReason, Role, Verdict,
 };
 use support::*;
 
 const MARKER: &str = "zweiundvierzigerlei";
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
-    }
-    found
-}
-
-fn holds(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|window| window == text.as_bytes())
-}
-
-/// Files that hold a text, in clear or within a zstd frame.
-fn holding(folder: &Path, text: &str) -> Vec<PathBuf> {
-    let mut found = files(folder);
-    found.retain(|path| {
-        let bytes = fs::read(path).unwrap();
-        let frames =
-            (0..bytes.len().saturating_sub(4)).filter(|at| bytes[*at..].starts_with(&[0x28, 0xb5, 0x2f, 0xfd]));
-        let in_frame = |at: usize| {
-            let mut raw = Vec::new();
-            let decoder = zstd::stream::read::Decoder::new(&bytes[at..]).map(zstd::stream::read::Decoder::single_frame);
-            decoder.is_ok_and(|mut decoder| std::io::Read::read_to_end(&mut decoder, &mut raw).is_ok())
-                && holds(&raw, text)
-        };
-        holds(&bytes, text) || frames.into_iter().any(in_frame)
-    });
-    found
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replaced_key_has_a_seed_of_its_own_and_survives_a_restart() {
@@ -90,7 +62,7 @@ async fn an_erased_event_is_in_no_file_and_no_search_and_its_note_says_why() {
     world.service.settle().await;
     let data = world.folder.path().join("data");
     assert_eq!(world.all(&admin, world.org(), MARKER).len(), 1);
-    assert!(!holding(&data.join("log"), MARKER).is_empty(), "the test can find it");
+    assert!(!files_with(&data.join("log"), MARKER).is_empty(), "the test can find it");
     // The index keeps words in parts; that they leave its files is tested in `search`, that nothing is found by them below.
     let indexed = world.service.status().index_documents;
     let number = receipts[1].number;
@@ -108,7 +80,7 @@ async fn an_erased_event_is_in_no_file_and_no_search_and_its_note_says_why() {
     assert_eq!(refused.unwrap_err().kind, ErrorKind::Invalid);
     let done = world.service.erase_events(&admin, world.org(), order(&[number])).await.unwrap();
     assert_eq!(done.numbers, [number]);
-    assert_eq!(holding(&data, MARKER), Vec::<PathBuf>::new());
+    assert_eq!(files_with(&data, MARKER), Vec::<PathBuf>::new());
     world.service.settle().await;
     let entered = world.service.head(&admin, world.org()).unwrap().size - receipts[2].number;
     assert!(world.service.status().index_documents < indexed + entered, "one document is gone");
@@ -188,7 +160,7 @@ fn found_again(world: &World, admin: &service::Principal) -> usize {
     world
         .all(admin, world.org(), "")
         .iter()
-        .filter(|event| event.json().is_some_and(|json| holds(json, MARKER)))
+        .filter(|event| event.json().is_some_and(|json| holds(json, MARKER.as_bytes())))
         .count()
 }
 
@@ -243,13 +215,7 @@ async fn a_verification_that_fails_is_an_event_and_shows_until_somebody_acknowle
     assert_eq!((last.entries_read, last.verdict.as_str()), (last.entries_expected, "verified"));
     let world = world
         .reopen(|data| {
-            for path in files(&data.join("log")) {
-                let mut bytes = fs::read(&path).unwrap();
-                if let Some(at) = bytes.windows(10).position(|window| window == b"needle-one") {
-                    bytes[at] ^= 1;
-                    fs::write(&path, bytes).unwrap();
-                }
-            }
+            flip(&data.join("log"), b"needle-one");
         })
         .await;
     let admin = world.admin().await;
@@ -300,16 +266,4 @@ async fn a_cut_log_taints_every_answer_until_a_person_acknowledges_it_and_is_fol
     assert_eq!(after["missing"], serde_json::json!([[size - 1, size]]), "{after}");
     assert_eq!(world.send(&admin, child.id, &[r#"{"action":"again"}"#]).await[0].number, new.size + 1);
     world.service.shutdown().await;
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy_folder(&entry.path(), &target),
-            false => drop(fs::copy(entry.path(), target).unwrap()),
-        }
-    }
 }

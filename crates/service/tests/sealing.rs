@@ -1,13 +1,16 @@
 //! Encryption to keys of organisations: what is kept while a key is active, where the switch lies, and that no clear text
 //! is left anywhere.
 
+#[path = "../../log/tests/common/folder.rs"]
+mod folder;
 mod support;
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use folder::files_with;
 use seal::PrivateKey;
 use serde_json::{Value, json};
 use service::{
@@ -247,45 +250,16 @@ async fn no_clear_text_is_left_anywhere() {
     let World { folder, clock, service, .. } = world;
     service.shutdown().await;
     let data = folder.path().join("data");
-    assert!(!found_in(&data, CLEAR).is_empty(), "the search finds what is there in clear");
-    assert_eq!(found_in(&data, MARKER), Vec::<PathBuf>::new());
+    assert!(!files_with(&data, CLEAR).is_empty(), "the search finds what is there in clear");
+    assert_eq!(files_with(&data, MARKER), Vec::<PathBuf>::new());
     // And nothing comes to light when everything is made anew.
     rebuild(config(&folder, &clock, 5)).await;
-    assert!(!found_in(&data, CLEAR).is_empty());
-    assert_eq!(found_in(&data, MARKER), Vec::<PathBuf>::new());
+    assert!(!files_with(&data, CLEAR).is_empty());
+    assert_eq!(files_with(&data, MARKER), Vec::<PathBuf>::new());
 }
 
 async fn rebuild(config: Config) {
     tokio::task::spawn_blocking(move || Service::rebuild(config, &mut |_, _| ()).unwrap()).await.unwrap();
-}
-
-/// The files below `folder` that hold the marker: as it is, in any case, or inside a block that zstd packed.
-fn found_in(folder: &Path, marker: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(found_in(&path, marker));
-            continue;
-        }
-        let bytes = std::fs::read(&path).unwrap();
-        let frames =
-            (0..bytes.len().saturating_sub(4)).filter(|at| bytes[*at..].starts_with(&[0x28, 0xb5, 0x2f, 0xfd]));
-        let unpacked = frames.filter_map(|at| {
-            let mut out = Vec::new();
-            let mut decoder = zstd::Decoder::new(&bytes[at..]).ok()?.single_frame();
-            std::io::Read::read_to_end(&mut decoder, &mut out).ok()?;
-            Some(out)
-        });
-        if std::iter::once(bytes.clone()).chain(unpacked).any(|bytes| holds(&bytes, marker)) {
-            found.push(path);
-        }
-    }
-    found
-}
-
-fn holds(bytes: &[u8], marker: &str) -> bool {
-    bytes.windows(marker.len()).any(|window| window.eq_ignore_ascii_case(marker.as_bytes()))
 }
 
 #[tokio::test(flavor = "multi_thread")]

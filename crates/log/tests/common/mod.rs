@@ -1,6 +1,8 @@
 //! A log to test with, over a store in memory or in a temporary folder.
 #![allow(dead_code, reason = "each test binary uses some of it")]
 
+pub mod folder;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
