@@ -68,6 +68,50 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
 }
 
+/// Row 22 of the attack table: every way to write the same proof otherwise, or to put more or less into it.
+#[test]
+fn a_malformed_proof_is_refused_whatever_is_wrong_with_it() {
+    let world = World::new();
+    let seq = world.send(r#"{"action":"doc.sign"}"#);
+    let folder = world.path("one");
+    assert_eq!(world.prove(&["event", "--seq", &seq.to_string()], &folder).0, 0);
+    let (proof, entry) = (folder.join("proof"), folder.join("entry"));
+    let check = ["proof", text(&proof), "--entry", text(&entry), "--vkey", world.trail.vkey()];
+    let genuine = fs::read_to_string(&proof).expect("made");
+    let lines: Vec<&str> = genuine.split('\n').collect();
+    let index = seq - 1;
+    let at = lines.iter().position(|line| *line == format!("index {index}")).expect("the index has a line");
+    let first = lines[at + 1];
+    assert_eq!(first.len(), 44, "{genuine}");
+    let (before, checkpoint) = genuine.split_once("\n\n").expect("a proof and a checkpoint");
+    assert_eq!(verify(&check).0, 0);
+    // The last letter before the padding of 32 bytes carries two bits that are nobody's.
+    let slack = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".as_bytes();
+    let last = slack.iter().position(|letter| *letter == first.as_bytes()[42]).expect("base64");
+    let unclean = format!("{}{}=", &first[..42], char::from(slack[last ^ 1]));
+    for (what, changed) in [
+        ("a hash too many", genuine.replacen(first, &format!("{first}\n{first}"), 1)),
+        ("a hash too few", genuine.replacen(&format!("{first}\n"), "", 1)),
+        ("no hashes", format!("{}\n\n{checkpoint}", lines[..=at].join("\n"))),
+        ("base64 with slack bits", genuine.replacen(first, &unclean, 1)),
+        ("base64 without padding", genuine.replacen(first, first.trim_end_matches('='), 1)),
+        ("an index with a zero in front", genuine.replacen(&format!("index {index}"), &format!("index 0{index}"), 1)),
+        ("an index with a sign", genuine.replacen(&format!("index {index}"), &format!("index +{index}"), 1)),
+        ("an index beyond the tree", genuine.replacen(&format!("index {index}"), "index 99999", 1)),
+        ("an index beyond all numbers", genuine.replacen(&format!("index {index}"), "index 99999999999999999999", 1)),
+        ("other ends of lines", genuine.replace('\n', "\r\n")),
+        ("another header", genuine.replacen("@v1", "@v2", 1)),
+        ("no checkpoint", before.to_owned()),
+        ("a checkpoint that nobody signed", genuine.split_once("\n\u{2014}").expect("a signature").0.to_owned()),
+        ("nothing", String::new()),
+    ] {
+        assert_ne!(changed, genuine, "{what}");
+        fs::write(&proof, &changed).expect("written");
+        let (code, said) = verify(&check);
+        assert_eq!(code, 1, "{what}: {said}");
+    }
+}
+
 /// Changes one byte of a file, checks, and puts it back.
 fn damaged(path: &Path, at: usize, check: impl FnOnce()) {
     let bytes = fs::read(path).expect("read");

@@ -13,6 +13,7 @@ use std::process::{Child, Command, Stdio};
 
 use common::{ADMIN, PASSWORD, Server, Trail, counterfoil, curl, json, run_with, stdout_of};
 use serde_json::Value;
+use tlog::note::VerifierKey;
 
 /// Looks at most this often for something that a server does by itself; each look is a request.
 const LOOKS_MAX: usize = 3_000;
@@ -149,6 +150,27 @@ fn a_witness_cosigns_what_grows_and_verifiers_can_insist_on_it() {
     assert!(served.starts_with(&format!("log {}\nwitness w1 {}", trail.vkey(), witness.vkey)), "{served}");
     let page = json(&get(&server, &token, "/v1/orgs/Acme/events?verify=true&limit=1"));
     assert_eq!(page.get("outside"), None, "{page}");
+
+    // A sender may wait for the witnesses, and then keeps a proof that they have cosigned.
+    let bearer = format!("Authorization: Bearer {token}");
+    let url = format!("{}/v1/orgs/Acme/events?wait=witnessed&receipt=sealed", server.url());
+    let (code, receipt) = curl(&[&url, "-H", &bearer, "-d", r#"{"action":"doc.sign"}"#]);
+    let receipt = json(&receipt);
+    assert_eq!((code, &receipt["witnessed"]["covered"]), (201, &Value::Bool(true)), "{receipt}");
+    assert!(receipt["witnessed"]["size"].as_u64() >= receipt["seq"].as_u64(), "{receipt}");
+    let proof: tlog::tlog_proof::TlogProof = receipt["proof"].as_str().expect("a proof").parse().expect("reads");
+    let known: Vec<VerifierKey> =
+        [trail.vkey(), &witness.vkey].into_iter().map(|key| key.parse().expect("a key")).collect();
+    let leaf = receipt["leaf_hash"].as_str().expect("a hash");
+    let leaf = tlog::Hash::from_hex(leaf).expect("hexadecimal");
+    let origin = receipt["origin"].as_str().expect("an origin");
+    let signed = proof.verify(&leaf, origin, &known).expect("it holds");
+    assert_eq!(signed.cosignatures.len(), 1, "by the witness");
+
+    // It was cosigned just now; without a policy nobody says when.
+    let (code, said) = verify(&server, &trail, &token, &["--policy", policy, "--cosigned-within", "1h"]);
+    assert_eq!((code, &said["verdict"]), (0, &"verified".into()), "{said}");
+    assert_eq!(verify(&server, &trail, &token, &["--cosigned-within", "1h"]).0, 2);
 
     // A policy that asks for somebody else as well is not met, and that is no small matter.
     let stranger = tlog::note::SignerKey::cosigner_from_seed("stranger.example/w", &[3; 32]).expect("a key");

@@ -1,6 +1,7 @@
 //! Heads, tiles and proofs of an organisation's log, behind the access table.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tlog::Hash;
@@ -54,6 +55,9 @@ pub struct SealedProof {
     pub head: LogHead,
 }
 
+/// How long, besides the interval between rounds, a call waits for witnesses.
+pub const WITNESS_WAIT_SLACK: Duration = Duration::from_secs(30);
+
 impl Service {
     /// The newest signed head. Takes `ReadProofs`, or `ReadEvents`.
     pub fn head(&self, who: &Principal, org: OrgId) -> Result<LogHead> {
@@ -90,6 +94,35 @@ impl Service {
         self.allow(who, verb, org)?;
         let log = self.log_of(org)?;
         Ok(self.witness_policy(org).map(|_| self.witnesses().standing(&log)))
+    }
+
+    /// Waits until the organisation's policy is satisfied by a checkpoint that covers `number`, at most twice the interval between
+    /// two rounds of its witnesses and [`WITNESS_WAIT_SLACK`], or until the service stops; gives what its witnesses know then.
+    ///
+    /// # Errors
+    /// `Invalid`: no policy asks for witnesses of this log.
+    pub async fn wait_witnessed(&self, who: &Principal, org: OrgId, number: u64) -> Result<Standing> {
+        let log = self.expects_witnesses(who, org)?;
+        let patience = self.witnesses().settings.every * 2 + WITNESS_WAIT_SLACK;
+        let mut stopped = self.stopped();
+        tokio::select! {
+            standing = self.witnesses().wait(&log, number, patience) => Ok(standing),
+            _ = stopped.wait_for(|stopped| *stopped) => Ok(self.witnesses().standing(&log)),
+        }
+    }
+
+    /// The log of `org`, if a policy asks for witnesses of it; to be asked before anything is appended that is to be waited for.
+    ///
+    /// # Errors
+    /// `Invalid`: none does.
+    pub fn expects_witnesses(&self, who: &Principal, org: OrgId) -> Result<log::LogId> {
+        self.allow(who, Verb::IngestEvents, org)?;
+        match self.witness_policy(org) {
+            Some(_) => self.log_of(org),
+            None => Err(Error::invalid(
+                "nobody witnesses this log, so nothing can wait for it; see [witnesses] in the configuration",
+            )),
+        }
     }
 
     /// What every answer about verification says where no witness has cosigned.

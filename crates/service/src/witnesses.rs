@@ -145,6 +145,8 @@ pub(crate) struct Witnesses {
     standing: Mutex<HashMap<LogId, Standing>>,
     cosignatures: AtomicU64,
     failures: AtomicU64,
+    /// Counts the rounds that are over, for those who wait for one.
+    rounds: watch::Sender<u64>,
 }
 
 /// A log that may be taken to its witnesses.
@@ -188,7 +190,8 @@ impl Witnesses {
         }
         let standing = Mutex::new(standing);
         let (cosignatures, failures) = (AtomicU64::new(0), AtomicU64::new(0));
-        Witnesses { settings, post, folder, logs, clock, standing, cosignatures, failures }
+        let rounds = watch::Sender::new(0);
+        Witnesses { settings, post, folder, logs, clock, standing, cosignatures, failures, rounds }
     }
 
     /// What is known of a log.
@@ -233,6 +236,24 @@ impl Witnesses {
         fs::read_to_string(path).ok().map(Into::into)
     }
 
+    /// Waits until a checkpoint over at least `size` entries satisfies the policy, a witness has spoken against the log, or
+    /// `patience` is over, and gives what is known then. Rounds are not hurried: witnesses are asked as often as configured.
+    pub async fn wait(&self, log: &LogId, size: u64, patience: Duration) -> Standing {
+        let mut rounds = self.rounds.subscribe();
+        let decided = async {
+            loop {
+                let standing = self.standing(log);
+                let covered = standing.witnessed.as_ref().is_some_and(|witnessed| witnessed.size >= size);
+                if covered || standing.alarm.is_some() || rounds.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        // Out of patience or not, what is known is the answer.
+        let _ = tokio::time::timeout(patience, decided).await;
+        self.standing(log)
+    }
+
     /// Asks whoever is due, until `stop` turns true. `subjects` tells whom there is; `alarmed` is called once for each alarm.
     pub async fn run(
         self: Arc<Self>,
@@ -261,6 +282,7 @@ impl Witnesses {
                     if let Some(alarm) = witnesses.round(&subject) {
                         alarmed(subject.log, &alarm);
                     }
+                    witnesses.rounds.send_modify(|rounds| *rounds += 1);
                 });
             }
         }

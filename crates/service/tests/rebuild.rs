@@ -58,6 +58,44 @@ async fn history(world: &World) -> u64 {
     world.service.head(&admin, world.org()).unwrap().size
 }
 
+/// Row 16 of the attack table: somebody takes hits out of the index, and puts others in.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_dropped_from_the_index_is_named_by_a_complete_search_and_back_after_a_rebuild() {
+    let world = World::new();
+    history(&world).await;
+    world.service.settle().await;
+    let admin = world.admin().await;
+    let filter = service::search::parse::parse("kind:file").unwrap();
+    let found = numbers(&pages(&world.service, &admin, world.org(), "kind:file", Order::Ascending, 100));
+    let hidden = found[found.len() / 2];
+    let whole = world.service.completeness(&admin, world.org(), &filter, 0).unwrap();
+    assert_eq!((whole.left_out.len(), whole.surplus.len(), whole.matching), (0, 0, found.len() as u64));
+    let world = world
+        .reopen(|data| {
+            let (index, payload) = search::Index::open(&data.join("index"), search::Options::default()).unwrap();
+            for log in 0..16 {
+                index.delete_document(log, hidden).unwrap();
+            }
+            index.commit(&payload.unwrap()).unwrap();
+            index.close();
+        })
+        .await;
+    let admin = world.admin().await;
+    let page = numbers(&pages(&world.service, &admin, world.org(), "kind:file", Order::Ascending, 100));
+    assert!(!page.contains(&hidden) && page.len() + 1 == found.len(), "the hit is gone, and the page cannot tell");
+    let whole = world.service.completeness(&admin, world.org(), &filter, 0).unwrap();
+    assert_eq!((whole.left_out, whole.surplus, whole.tainted), (vec![hidden], vec![], vec![]));
+    let World { folder, clock, made, service } = world;
+    service.shutdown().await;
+    let config_again = config(&folder, &clock, 9);
+    tokio::task::spawn_blocking(move || Service::rebuild(config_again, &mut |_, _| ()).unwrap()).await.unwrap();
+    let service = Service::open(config(&folder, &clock, 10)).unwrap();
+    let world = World { folder, clock, made, service };
+    let admin = world.admin().await;
+    let again = numbers(&pages(&world.service, &admin, world.org(), "kind:file", Order::Ascending, 100));
+    assert_eq!(again, found);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_index_made_again_gives_the_same_answers() {
     let world = World::new();

@@ -35,6 +35,10 @@ pub struct Trust {
     /// Trust policy (C2SP tlog-policy): which witnesses must have cosigned the checkpoint.
     #[arg(long, value_hint = ValueHint::FilePath)]
     pub policy: Option<PathBuf>,
+    /// Refuse a checkpoint that the policy's witnesses signed longer ago than this, such as 2h: an old one, though genuine, may
+    /// be shown to hide what came later. A server's log grows at least once a day, by its own verification.
+    #[arg(long, value_parser = duration, value_name = "DURATION")]
+    pub cosigned_within: Option<Duration>,
 }
 
 /// How to reach a log's address.

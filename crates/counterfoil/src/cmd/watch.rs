@@ -17,7 +17,7 @@ use crate::output;
 use crate::verify::files::{Address, Files, Folder};
 use crate::verify::memory::Memory;
 use crate::verify::tiles::{Fault, Tiles};
-use crate::verify::trust::{NOBODY_OUTSIDE, Trust};
+use crate::verify::trust::{NOBODY_OUTSIDE, Trust, Unopened};
 
 /// How long one file may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -71,17 +71,13 @@ pub fn run(args: &cli::Watch) -> anyhow::Result<ExitCode> {
 /// Looks once. The memory is read and written anew each time: others may keep it too.
 fn look(source: &dyn Files, trust: &Trust, remember: &Path) -> anyhow::Result<Look> {
     let mut memory = Memory::read(remember)?;
-    let note = match source.need("checkpoint").map(String::from_utf8) {
-        Ok(Ok(note)) => note,
-        Ok(Err(_)) => return Ok(Look::Refused("signature_invalid: the checkpoint is not text".to_owned())),
-        Err(why) => return Ok(Look::Unknown(why)),
+    let (note, opened) = match trust.open_checkpoint(source) {
+        Ok(found) => found,
+        Err(Unopened::Missing(why)) => return Ok(Look::Unknown(why)),
+        Err(Unopened::Refused(why)) => return Ok(Look::Refused(format!("signature_invalid: {why}"))),
     };
-    let opened = match trust.open(&note) {
-        Ok(opened) => opened,
-        Err(error) => return Ok(Look::Refused(format!("signature_invalid: {error}"))),
-    };
-    if opened.policy_met == Some(false) {
-        return Ok(Look::Refused(format!("policy_unmet: {}", tlog::Error::PolicyUnmet)));
+    if let Some(why) = opened.policy.unmet() {
+        return Ok(Look::Refused(format!("policy_unmet: {why}")));
     }
     let new = opened.signed.checkpoint.clone();
     let look = match memory.get(&new.origin) {

@@ -22,7 +22,7 @@ use tlog::{Hash, batch};
 use super::disclosed::{self, Disclosed};
 use super::files::Files;
 use super::tiles::{Fault, Tiles};
-use super::trust::{Trust, Witnessed};
+use super::trust::{Trust, Unopened, Witnessed};
 use super::{Divergence, Verdict};
 
 /// What was read and what came of it.
@@ -93,21 +93,14 @@ impl Report {
 /// must have its root.
 pub fn verify(files: &dyn Files, paths: &[String], trust: &Trust, remembered: &[Checkpoint]) -> Report {
     let mut report = Report::default();
-    let note = match files.need("checkpoint").map(String::from_utf8) {
-        Ok(Ok(note)) => note,
-        Ok(Err(_)) => {
-            report.diverges(None, "signature_invalid", "the checkpoint is not UTF-8 text");
-            return report;
-        }
-        Err(why) => {
+    let opened = match trust.open_checkpoint(files) {
+        Ok((_, opened)) => opened,
+        Err(Unopened::Missing(why)) => {
             report.undecided.push(why);
             return report;
         }
-    };
-    let opened = match trust.open(&note) {
-        Ok(opened) => opened,
-        Err(error) => {
-            report.diverges(None, "signature_invalid", error.to_string());
+        Err(Unopened::Refused(why)) => {
+            report.diverges(None, "signature_invalid", why);
             return report;
         }
     };
@@ -115,9 +108,9 @@ pub fn verify(files: &dyn Files, paths: &[String], trust: &Trust, remembered: &[
     report.origin.clone_from(&head.origin);
     (report.size, report.root) = (head.size, head.root.to_string());
     report.witnesses = opened.witnessed();
-    report.policy_met = opened.policy_met;
-    if opened.policy_met == Some(false) {
-        report.diverges(None, "policy_unmet", tlog::Error::PolicyUnmet.to_string());
+    report.policy_met = opened.policy.is_met();
+    if let Some(why) = opened.policy.unmet() {
+        report.diverges(None, "policy_unmet", why);
     }
     for old in remembered.iter().filter(|old| old.origin == head.origin) {
         if old.size == head.size && old.root != head.root {
@@ -343,7 +336,7 @@ mod tests {
 
     fn check(files: &Held, key: &VerifierKey) -> Report {
         let paths: Vec<String> = files.0.keys().cloned().collect();
-        verify(files, &paths, &Trust { keys: vec![key.clone()], is_pinned: true, policy: None }, &[])
+        verify(files, &paths, &Trust { keys: vec![key.clone()], is_pinned: true, ..Trust::default() }, &[])
     }
 
     #[test]
@@ -385,7 +378,7 @@ mod tests {
         assert_eq!(check(&files, other.verifier()).verdict(), Verdict::Tainted);
         let remembered = Checkpoint { origin: ORIGIN.to_owned(), size: 10, root: Hash([1; 32]) };
         let paths: Vec<String> = files.0.keys().cloned().collect();
-        let trust = Trust { keys: vec![key], is_pinned: true, policy: None };
+        let trust = Trust { keys: vec![key], is_pinned: true, ..Trust::default() };
         let report = verify(&files, &paths, &trust, &[remembered]);
         assert_eq!(report.divergences[0].reason, "forked");
     }

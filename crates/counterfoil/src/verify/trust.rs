@@ -1,9 +1,11 @@
 //! Whom a verification believes: keys and a policy, from the caller, or from the source itself where nothing better is given.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::Value;
 use tlog::Error;
-use tlog::checkpoint::SignedCheckpoint;
+use tlog::checkpoint::{Cosignature, SignedCheckpoint};
 use tlog::note::{Algorithm, VerifierKey};
 use tlog::policy::Policy;
 
@@ -19,6 +21,9 @@ pub struct Trust {
     pub keys: Vec<VerifierKey>,
     /// What a checkpoint must fulfil besides.
     pub policy: Option<Policy>,
+    /// How long ago the policy's witnesses may have signed: who shows an old checkpoint that is genuine is found out by its age
+    /// alone. Counts only with a policy.
+    pub cosigned_within: Option<Duration>,
     /// The keys are the caller's, not the source's own word.
     pub is_pinned: bool,
 }
@@ -28,8 +33,28 @@ pub struct Trust {
 pub struct Opened {
     /// The head with its note.
     pub signed: SignedCheckpoint,
-    /// Whether the policy is met; none without one.
-    pub policy_met: Option<bool>,
+    /// How it stands with the policy.
+    pub policy: Standing,
+}
+
+/// How a checkpoint stands with a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// There is no policy.
+    NotAsked,
+    /// It is met.
+    Met,
+    /// It is not, and why.
+    Unmet(String),
+}
+
+/// A source has no checkpoint to go by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unopened {
+    /// It could not be read.
+    Missing(String),
+    /// Nobody trusted signed it, or it is none.
+    Refused(String),
 }
 
 /// A cosignature that holds, for reports.
@@ -55,14 +80,48 @@ impl Trust {
         for origin in known.iter().filter(|key| key.algorithm() == Algorithm::Ed25519).map(VerifierKey::name) {
             match SignedCheckpoint::open(note, origin, &known) {
                 Ok(signed) => {
-                    let policy_met = self.policy.as_ref().map(|policy| policy.is_met(&signed.cosignatures));
-                    return Ok(Opened { signed, policy_met });
+                    let policy = self.standing(&signed.cosignatures);
+                    return Ok(Opened { signed, policy });
                 }
                 Err(Error::Unverified) => {}
                 Err(error) => refused = error,
             }
         }
         Err(refused)
+    }
+
+    /// Reads the checkpoint of a source: its text, and what it says.
+    ///
+    /// # Errors
+    /// As its name says.
+    pub fn open_checkpoint(&self, files: &dyn Files) -> Result<(String, Opened), Unopened> {
+        let bytes = files.need("checkpoint").map_err(Unopened::Missing)?;
+        let text =
+            String::from_utf8(bytes).map_err(|_| Unopened::Refused("the checkpoint is not UTF-8 text".to_owned()))?;
+        let opened = self.open(&text).map_err(|error| Unopened::Refused(error.to_string()))?;
+        Ok((text, opened))
+    }
+
+    /// How cosignatures, each verified, stand with the policy.
+    pub fn standing(&self, cosignatures: &[Cosignature]) -> Standing {
+        let Some(policy) = &self.policy else { return Standing::NotAsked };
+        if !policy.is_met(cosignatures) {
+            return Standing::Unmet(Error::PolicyUnmet.to_string());
+        }
+        let Some(within) = self.cosigned_within else { return Standing::Met };
+        let earliest = jiff::Timestamp::now().as_second().saturating_sub_unsigned(within.as_secs());
+        let is_fresh = |time_s: u64| i64::try_from(time_s).is_ok_and(|time_s| time_s >= earliest);
+        let fresh: Vec<Cosignature> =
+            cosignatures.iter().filter(|one| one.time_s.is_some_and(is_fresh)).cloned().collect();
+        if policy.is_met(&fresh) {
+            return Standing::Met;
+        }
+        let newest = cosignatures.iter().filter_map(|one| one.time_s).max().and_then(time);
+        let newest =
+            newest.map_or_else(|| "at a time that they do not say".to_owned(), |at| format!("at {at} at the latest"));
+        Standing::Unmet(format!(
+            "frozen? its witnesses signed {newest}, longer ago than is allowed; somebody may be showing an old checkpoint"
+        ))
     }
 
     /// Whether there is any log key to believe.
@@ -83,6 +142,25 @@ impl Trust {
         let text = files.need("keys").map_err(|why| format!("no key was given, and the source tells none: {why}"))?;
         self.keys.extend(keys_of(&text)?);
         Ok(self)
+    }
+}
+
+impl Standing {
+    /// Whether the policy is met; none without one.
+    pub fn is_met(&self) -> Option<bool> {
+        match self {
+            Standing::NotAsked => None,
+            Standing::Met => Some(true),
+            Standing::Unmet(_) => Some(false),
+        }
+    }
+
+    /// Why it is not met.
+    pub fn unmet(&self) -> Option<&str> {
+        match self {
+            Standing::Unmet(why) => Some(why),
+            Standing::NotAsked | Standing::Met => None,
+        }
     }
 }
 

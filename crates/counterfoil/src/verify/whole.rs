@@ -13,7 +13,7 @@ use tlog::{Frontier, Hash, batch};
 
 use super::disclosed::{self, Disclosed};
 use super::files::Files;
-use super::trust::{Trust, Witnessed};
+use super::trust::{Trust, Unopened, Witnessed};
 use super::{Divergence, Verdict};
 
 /// Divergences listed; all are counted.
@@ -81,21 +81,14 @@ pub fn verify(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Report {
     let mut report = Report::default();
-    let note = match source.need("checkpoint").map(String::from_utf8) {
-        Ok(Ok(note)) => note,
-        Ok(Err(_)) => {
-            report.diverges(None, "signature_invalid", "the checkpoint is not UTF-8 text".to_owned());
-            return report;
-        }
-        Err(why) => {
+    let (note, opened) = match trust.open_checkpoint(source) {
+        Ok(found) => found,
+        Err(Unopened::Missing(why)) => {
             report.undecided = Some(format!("no checkpoint: {why}"));
             return report;
         }
-    };
-    let opened = match trust.open(&note) {
-        Ok(opened) => opened,
-        Err(error) => {
-            report.diverges(None, "signature_invalid", error.to_string());
+        Err(Unopened::Refused(why)) => {
+            report.diverges(None, "signature_invalid", why);
             return report;
         }
     };
@@ -104,9 +97,9 @@ pub fn verify(
     report.entries_expected = head.size;
     report.root = head.root.to_string();
     report.witnesses = opened.witnessed();
-    report.policy_met = opened.policy_met;
-    if opened.policy_met == Some(false) {
-        report.diverges(None, "policy_unmet", tlog::Error::PolicyUnmet.to_string());
+    report.policy_met = opened.policy.is_met();
+    if let Some(why) = opened.policy.unmet() {
+        report.diverges(None, "policy_unmet", why.to_owned());
     }
     report.note = note;
 
@@ -297,6 +290,7 @@ impl Last {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::time::Duration;
 
     use tlog::note::{SignerKey, VerifierKey};
 
@@ -350,7 +344,7 @@ mod tests {
     }
 
     fn check(files: &Held, key: &VerifierKey, remembered: &[Checkpoint]) -> Report {
-        let trust = Trust { keys: vec![key.clone()], is_pinned: true, policy: None };
+        let trust = Trust { keys: vec![key.clone()], is_pinned: true, ..Trust::default() };
         let with_bodies = files.0.keys().any(|path| path.starts_with("bodies/") || path.starts_with("disclosed/"));
         verify(files, &trust, remembered, with_bodies, &mut |_, _| {})
     }
@@ -437,7 +431,12 @@ mod tests {
         let (mut files, key) = publish(5);
         let witness = SignerKey::cosigner_from_seed("witness.example/w", &[9; 32]).expect("a key");
         let policy = format!("log {key}\nwitness w {}\nquorum w\n", witness.verifier());
-        let trust = Trust { keys: Vec::new(), policy: Some(policy.parse().expect("a policy")), is_pinned: true };
+        let trust = Trust {
+            keys: Vec::new(),
+            policy: Some(policy.parse().expect("a policy")),
+            is_pinned: true,
+            ..Trust::default()
+        };
         let report = verify(&files, &trust, &[], false, &mut |_, _| {});
         assert_eq!((report.verdict(), report.divergences[0].reason), (Verdict::Tainted, "policy_unmet"));
         assert_eq!(report.entries_read, 5, "everything is read all the same");
@@ -451,6 +450,34 @@ mod tests {
         let expected =
             Witnessed { witness: "witness.example/w".to_owned(), at: Some("2023-11-14T22:13:20Z".to_owned()) };
         assert_eq!(report.witnesses, [expected]);
+    }
+
+    /// Row 13 of the attack table: an old checkpoint that is genuine.
+    #[test]
+    fn a_checkpoint_that_its_witnesses_signed_too_long_ago_is_refused() {
+        let witness = SignerKey::cosigner_from_seed("witness.example/w", &[9; 32]).expect("a key");
+        let now = u64::try_from(jiff::Timestamp::now().as_second()).expect("after 1970");
+        let hour = Duration::from_secs(3_600);
+        for (signed_s, within, verdict) in [
+            (now - 7_200, Some(hour), Verdict::Tainted),
+            (now - 7_200, Some(3 * hour), Verdict::Verified),
+            (now - 7_200, None, Verdict::Verified),
+            (now - 60, Some(hour), Verdict::Verified),
+        ] {
+            let (mut files, key) = publish(5);
+            let note = String::from_utf8(files.0["checkpoint"].clone()).expect("text");
+            let text = note.split_once("\n\n").expect("a note").0.to_owned() + "\n";
+            files.0.insert("checkpoint".to_owned(), (note + &witness.cosign(&text, signed_s)).into_bytes());
+            let policy = format!("log {key}\nwitness w {}\nquorum w\n", witness.verifier());
+            let policy = Some(policy.parse().expect("a policy"));
+            let trust = Trust { policy, cosigned_within: within, ..Trust::default() };
+            let report = verify(&files, &trust, &[], false, &mut |_, _| {});
+            assert_eq!(report.verdict(), verdict, "{within:?}");
+            if verdict == Verdict::Tainted {
+                assert_eq!(report.divergences[0].reason, "policy_unmet");
+                assert!(report.divergences[0].detail.contains("frozen"), "{report:?}");
+            }
+        }
     }
 
     #[test]

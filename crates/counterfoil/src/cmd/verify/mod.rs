@@ -21,7 +21,7 @@ use crate::client;
 use crate::output;
 use crate::verify::files::{Address, Files, Folder};
 use crate::verify::memory::{Memory, head};
-use crate::verify::trust::{NOBODY_OUTSIDE, Opened, Trust, Witnessed};
+use crate::verify::trust::{NOBODY_OUTSIDE, Opened, Standing, Trust, Witnessed};
 use crate::verify::{Verdict, whole};
 
 /// `counterfoil verify log`
@@ -69,7 +69,10 @@ pub fn trust(args: &cli::Trust) -> anyhow::Result<Trust> {
             Some(policy.map_err(|error| output::usage(format!("--policy {}: {error}", path.display())))?)
         }
     };
-    Ok(Trust { keys, policy, is_pinned: false })
+    if policy.is_none() && args.cosigned_within.is_some() {
+        return Err(output::usage("--cosigned-within needs a --policy: without witnesses nobody outside says when"));
+    }
+    Ok(Trust { keys, policy, cosigned_within: args.cosigned_within, is_pinned: false })
 }
 
 /// The text of a file that the caller named.
@@ -355,11 +358,20 @@ fn witnessed_in_folder(data: &Path, trust: &Trust, report: &mut fsck::Report) ->
         let heard = |note: &&str| {
             let signatures = tlog::note::open(note, &witnesses).map(|note| note.signatures).unwrap_or_default();
             let cosignature = |s: &tlog::note::Verified<'_>| Cosignature { key: s.key.clone(), time_s: s.time_s };
-            policy.is_met(&signatures.iter().map(cosignature).collect::<Vec<_>>())
+            trust.standing(&signatures.iter().map(cosignature).collect::<Vec<_>>())
         };
-        match notes.filter(of_log).find(heard).map(head) {
+        let mut why = tlog::Error::PolicyUnmet.to_string();
+        let found = notes.filter(of_log).find(|note| match heard(note) {
+            Standing::Met => true,
+            Standing::Unmet(said) => {
+                why = said;
+                false
+            }
+            Standing::NotAsked => false,
+        });
+        match found.map(head) {
             Some(Ok(head)) => met.push(format!("{}: cosigned at size {} as the policy asks", log.origin, head.size)),
-            _ => unmet.push(format!("{}: policy_unmet: {}", log.origin, tlog::Error::PolicyUnmet)),
+            _ => unmet.push(format!("{}: policy_unmet: {why}", log.origin)),
         }
     }
     report.notes.extend(met);

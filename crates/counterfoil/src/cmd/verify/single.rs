@@ -55,8 +55,8 @@ pub fn proof(args: &cli::VerifyProof) -> anyhow::Result<ExitCode> {
     {
         return refused(args.json, &format!("the entry says index {}, the proof {}", entry.index, proof.index));
     }
-    if opened.policy_met == Some(false) {
-        return refused(args.json, &tlog::Error::PolicyUnmet.to_string());
+    if let Some(why) = opened.policy.unmet() {
+        return refused(args.json, why);
     }
     if args.json {
         output::json(&json!({
@@ -164,8 +164,8 @@ pub fn extends(args: &cli::VerifyExtends) -> anyhow::Result<ExitCode> {
         Extension::Refused(why) => return refused(args.json, &why),
         Extension::Unknown(why) => bail!("{why}"),
     }
-    if opened.policy_met == Some(false) {
-        return refused(args.json, &tlog::Error::PolicyUnmet.to_string());
+    if let Some(why) = opened.policy.unmet() {
+        return refused(args.json, why);
     }
     if args.json {
         output::json(&json!({

@@ -5,6 +5,7 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
 use service::tlog::tlog_proof::TlogProof;
+use service::witnesses::Witnessed;
 use service::{ErrorKind, IngestOptions, Invalid, ItemError, ItemResult, Principal, Receipt, Verb};
 use utoipa::ToSchema;
 
@@ -16,7 +17,7 @@ use super::batch::{Batch, Form};
 use crate::Context;
 use crate::http::body::EVENTS_BYTES_MAX;
 
-const KNOWN: Known = Known { once: &["atomic", "receipt", "receipts"], repeated: &[] };
+const KNOWN: Known = Known { once: &["atomic", "receipt", "receipts", "wait"], repeated: &[] };
 
 /// Bodies larger than this are taken apart on a thread that may block; smaller ones take a few milliseconds at most.
 const PARSE_INLINE_BYTES_MAX: usize = 2 << 20;
@@ -47,9 +48,44 @@ pub struct ReceiptDocument<'a> {
     /// Size of a signed head that covers it; in a batch it stands once, beside the receipts.
     #[serde(skip_serializing_if = "Option::is_none")]
     tree_size: Option<u64>,
-    /// With `receipt=sealed`: the proof to keep (C2SP tlog-proof), checkpoint included.
+    /// With `receipt=sealed`: the proof to keep (C2SP tlog-proof), checkpoint included; with `wait=witnessed` its cosignatures too.
     #[serde(skip_serializing_if = "Option::is_none")]
     proof: Option<String>,
+    /// With `wait=witnessed`; in a batch it stands once, beside the receipts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    witnessed: Option<WitnessedDocument>,
+}
+
+/// What came of waiting for the witnesses. The events are in, and signed, whatever it was.
+#[derive(Serialize, ToSchema, Clone)]
+#[schema(as = WitnessedReceipt)]
+pub struct WitnessedDocument {
+    /// Enough witnesses have cosigned a checkpoint that covers the events.
+    covered: bool,
+    /// Size of the newest checkpoint that they have cosigned.
+    size: Option<u64>,
+    /// When its last cosignature came in.
+    at: Option<String>,
+    /// Why the events are not covered: a witness's trouble, or that it was not done in time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl WitnessedDocument {
+    fn new(standing: &service::Standing, wanted: u64) -> WitnessedDocument {
+        let witnessed = standing.witnessed.as_ref();
+        let covered = witnessed.is_some_and(|witnessed| witnessed.size >= wanted);
+        let troubles =
+            || standing.troubles.iter().map(|(witness, why)| format!("{witness}: {why}")).collect::<Vec<_>>();
+        let reason = match (&standing.alarm, covered) {
+            (_, true) => None,
+            (Some(alarm), false) => Some(format!("{}: {}", alarm.reason, alarm.detail)),
+            (None, false) if !standing.troubles.is_empty() => Some(troubles().join("; ")),
+            (None, false) => Some("they were not done in time; ask /l/LOG/state later".to_owned()),
+        };
+        let (size, at) = (witnessed.map(|w| w.size), witnessed.map(|w| time(w.at())));
+        WitnessedDocument { covered, size, at, reason }
+    }
 }
 
 /// A receipt, or why there is none.
@@ -86,6 +122,9 @@ pub struct BatchReply<'a> {
     last_seq: Option<u64>,
     /// One for each event, in order; with `receipts=summary` only those that were refused.
     receipts: Vec<Answer<'a>>,
+    /// With `wait=witnessed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    witnessed: Option<WitnessedDocument>,
 }
 
 /// Takes events: one object, an array, or one object a line (`application/x-ndjson`), plain, gzip or zstd.
@@ -96,6 +135,7 @@ pub struct BatchReply<'a> {
     ("org" = String, Path, description = "id, name or escaped path"),
     ("atomic" = Option<bool>, Query, description = "refuse all when one is refused; default false"),
     ("receipt" = Option<String>, Query, description = "`plain` (default) or `sealed`, with a proof to keep; sealed takes the right to read proofs"),
+    ("wait" = Option<String>, Query, description = "`durable` (default) and `sealed` are the same here: an answer is on disk and signed; `witnessed` also waits for the cosignatures that the log's policy asks for"),
     ("receipts" = Option<String>, Query, description = "`each` (default) or `summary`: counts, range, and only the refused"),
 ), request_body(description = "an event, an array of events, or one event a line", content(
     (super::schema::NewEvent = "application/json"), (String = "application/x-ndjson"))), responses(
@@ -117,8 +157,12 @@ pub async fn ingest(
     let atomic = parameters.flag("atomic")?;
     let sealed = parameters.choice("receipt", &[("plain", false), ("sealed", true)])?;
     let summary = parameters.choice("receipts", &[("each", false), ("summary", true)])?;
+    let witnessed = parameters.choice("wait", &[("durable", false), ("sealed", false), ("witnessed", true)])?;
     if sealed {
         call.must(&context, Verb::ReadProofs)?;
+    }
+    if witnessed {
+        context.service.expects_witnesses(&call.who, call.org)?;
     }
 
     let lines = says_lines(request.headers());
@@ -131,7 +175,15 @@ pub async fn ingest(
     };
     let items = std::mem::take(&mut batch.items);
     let results = context.service.ingest(&call.who, call.org, items, IngestOptions { atomic }).await?;
-    let (results, proofs) = if sealed { prove(&context, &call, results).await? } else { (results, Vec::new()) };
+    let last = results.iter().flatten().map(|receipt| receipt.number).max();
+    let standing = match last.filter(|_| witnessed) {
+        Some(last) => Some((last, context.service.wait_witnessed(&call.who, call.org, last).await?)),
+        None => None,
+    };
+    let waited = standing.as_ref().map(|(last, standing)| WitnessedDocument::new(standing, *last));
+    let cosigned = standing.and_then(|(_, standing)| standing.witnessed);
+    let (results, proofs) =
+        if sealed { prove(&context, &call, results, cosigned).await? } else { (results, Vec::new()) };
 
     match (batch.form, results.as_slice()) {
         (Form::One, [Ok(receipt)]) => {
@@ -139,10 +191,11 @@ pub async fn ingest(
             let mut document = document(receipt, proofs.first().cloned().flatten());
             document.origin = Some(&receipt.origin);
             document.tree_size = Some(receipt.tree_size);
+            document.witnessed = waited;
             Ok(reply(status, &document))
         }
         (Form::One, [Err(error)]) => Err(refusal(error)),
-        (Form::One | Form::Array | Form::Lines, _) => whole(&batch, &results, proofs, atomic, summary),
+        (Form::One | Form::Array | Form::Lines, _) => whole(&batch, &results, proofs, waited, (atomic, summary)),
     }
 }
 
@@ -158,8 +211,8 @@ fn whole(
     batch: &Batch,
     results: &[ItemResult],
     proofs: Vec<Option<String>>,
-    atomic: bool,
-    summary: bool,
+    witnessed: Option<WitnessedDocument>,
+    (atomic, summary): (bool, bool),
 ) -> Result<Response> {
     let taken = || results.iter().filter_map(|result| result.as_ref().ok());
     let fresh = || taken().filter(|receipt| !receipt.duplicate);
@@ -198,6 +251,7 @@ fn whole(
         first_seq: fresh().map(|receipt| receipt.number).min(),
         last_seq: fresh().map(|receipt| receipt.number).max(),
         receipts: receipts.collect(),
+        witnessed,
     };
     Ok(reply(if refused > 0 { StatusCode::MULTI_STATUS } else { StatusCode::OK }, &reply_document))
 }
@@ -213,6 +267,7 @@ fn document(receipt: &Receipt, proof: Option<String>) -> ReceiptDocument<'_> {
         duplicate: receipt.duplicate,
         tree_size: None,
         proof,
+        witnessed: None,
     }
 }
 
@@ -230,11 +285,12 @@ fn refusal(error: &ItemError) -> Problem {
     }
 }
 
-/// A proof for each event that is in, against the head at this moment.
+/// A proof for each event that is in: against the cosigned checkpoint if that covers it, else against the head at this moment.
 async fn prove(
     context: &Context,
     call: &InOrg,
     results: Vec<ItemResult>,
+    cosigned: Option<Witnessed>,
 ) -> Result<(Vec<ItemResult>, Vec<Option<String>>)> {
     let (service, who, org): (_, Principal, _) = (context.service.clone(), call.who.clone(), call.org);
     blocking(move || {
@@ -242,14 +298,18 @@ async fn prove(
         for result in &results {
             proofs.push(match result {
                 Ok(receipt) => {
-                    let sealed = service.prove_event(&who, org, receipt.number)?;
-                    let proof = TlogProof {
-                        extra: None,
-                        index: sealed.index,
-                        hashes: sealed.inclusion,
-                        checkpoint: sealed.head.checkpoint.to_string(),
-                    };
-                    Some(proof.to_string())
+                    let (index, hashes, checkpoint) =
+                        match cosigned.as_ref().filter(|cosigned| receipt.number <= cosigned.size) {
+                            Some(cosigned) => {
+                                let hashes = service.prove_inclusion(&who, org, receipt.index, cosigned.size)?;
+                                (receipt.index, hashes, cosigned.note.to_string())
+                            }
+                            None => {
+                                let sealed = service.prove_event(&who, org, receipt.number)?;
+                                (sealed.index, sealed.inclusion, sealed.head.checkpoint.to_string())
+                            }
+                        };
+                    Some(TlogProof { extra: None, index, hashes, checkpoint }.to_string())
                 }
                 Err(_) => None,
             });
