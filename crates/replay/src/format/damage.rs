@@ -83,3 +83,6 @@ impl fmt::Display for Reason {
         f.write_str(self.name())
     }
 }
+
+/// Damage whose place the caller knows: what kind, and the detail.
+pub(in crate::format) type Fault = (Reason, String);
