@@ -8,7 +8,7 @@ use super::event::Format;
 use super::source::Part;
 use super::{script, sudo, tlog, ttyrec};
 
-/// How many of the first bytes of each part [`detect`] should see. Fewer are enough for most recordings.
+/// How many of the first bytes of each part [`detect()`] should see. Fewer are enough for most recordings.
 pub const DETECT_BYTES: usize = 64 << 10;
 
 /// Says which format these parts are, each given as name and first bytes (see [`DETECT_BYTES`]; packed with gzip or not).
@@ -29,7 +29,7 @@ pub fn detect(parts: &[(&str, &[u8])]) -> Option<Format> {
     begins.iter().any(|begin| sudo::looks_like_timing(begin)).then_some(Format::SudoIolog)
 }
 
-/// As [`detect`], on parts that are about to be read; what was looked at is put back.
+/// As [`detect()`], on parts that are about to be read; what was looked at is put back.
 ///
 /// # Errors
 /// A part cannot be read.

@@ -1,6 +1,6 @@
 //! Reads what recorders write as one stream of timed events.
 //!
-//! A recording is one or more *parts* (files). [`detect`] says which [`Format`] they are, [`Reader::open`] gives the
+//! A recording is one or more *parts* (files). [`detect()`] says which [`Format`] they are, [`Reader::open`] gives the
 //! [`Header`], then [`Reader::next`] gives one [`Event`] after another. Nothing is held in memory but one record, whatever
 //! the size of the recording. Where a recording is damaged, everything before is given and [`Damage`] says where and why.
 //!

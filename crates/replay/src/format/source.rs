@@ -133,10 +133,10 @@ impl<'a> Source<'a> {
         Ok((bytes, cut))
     }
 
-    /// Takes up to `count` bytes; empty at the end.
+    /// Takes `count` bytes, or what is left; empty at the end.
     pub(super) fn take_some(&mut self, count: usize) -> Result<Vec<u8>, Damage> {
         self.taken_at = self.offset;
-        let available = self.peek(1)?.len().min(count);
+        let available = self.peek(count)?.len().min(count);
         let bytes = self.buffer[self.start..self.start + available].to_vec();
         self.consume(available);
         Ok(bytes)

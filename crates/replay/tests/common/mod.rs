@@ -1,4 +1,5 @@
 //! What the tests of recordings share.
+#![allow(dead_code, reason = "each test uses some of it")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
