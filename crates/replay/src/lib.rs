@@ -5,5 +5,11 @@
 //! - [`cell`] holds the words they share: sizes, colours, cells.
 
 pub mod cell;
+pub mod file;
 pub mod format;
+pub mod index;
+mod pack;
 pub mod picture;
+pub mod ranged;
+pub mod screen;
+pub mod span;
