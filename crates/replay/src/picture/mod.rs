@@ -1,0 +1,1 @@
+//! Draws a screen as an indexed PNG.
