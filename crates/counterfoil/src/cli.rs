@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 mod proofs;
+mod sessions;
 
 pub use proofs::*;
+pub use sessions::*;
 
 /// One tamper-evident audit trail behind the audit APIs people already use.
 #[derive(Debug, Parser)]
@@ -73,6 +75,13 @@ pub enum Command {
     Tail(Tail),
     /// Write all matching events to a file or standard output, as JSON lines or CSV.
     Export(Export),
+    /// Send recordings of terminal sessions.
+    Upload(Upload),
+    /// Run a command in a terminal that is recorded and sent while it runs.
+    Record(Record),
+    /// Recorded sessions: list, show, download.
+    #[command(subcommand)]
+    Sessions(Sessions),
     /// Check what was promised, without trusting the server.
     #[command(subcommand)]
     Verify(Verify),

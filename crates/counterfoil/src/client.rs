@@ -132,6 +132,18 @@ impl Client {
         self.read_json(self.accept(&url, response)?)
     }
 
+    /// PUT bytes as they are read, without holding them, and read JSON.
+    pub fn put_reader(&self, path: &str, reader: &mut dyn std::io::Read) -> anyhow::Result<Value> {
+        let url = format!("{}{path}", self.base);
+        let response = self
+            .agent
+            .put(&url)
+            .header("authorization", self.authorization()?)
+            .header("content-type", "application/octet-stream")
+            .send(ureq::SendBody::from_reader(&mut { reader }));
+        self.read_json(self.accept(&url, response)?)
+    }
+
     /// PATCH JSON and read JSON.
     pub fn patch(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         let url = format!("{}{path}", self.base);

@@ -66,6 +66,7 @@ struct File {
     octopai: Option<OctopaiFile>,
     witnesses: Option<WitnessesFile>,
     timestamps: Option<TimestampsFile>,
+    recordings: Option<RecordingsFile>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -76,6 +77,16 @@ struct WitnessesFile {
     patience_seconds: Option<u64>,
     every_seconds: Option<u64>,
     ca_cert: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecordingsFile {
+    store: Option<String>,
+    mib_max: Option<u64>,
+    open_max: Option<usize>,
+    idle_minutes: Option<u32>,
+    sweep_hours: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -143,6 +154,16 @@ pub struct Settings {
     pub witnesses_every_seconds: Setting<u64>,
     /// Certificate trusted for calls to witnesses and the time-stamp authority, instead of the public authorities.
     pub witnesses_ca_cert: Setting<Option<PathBuf>>,
+    /// Where the bytes of recordings lie: a folder, or `s3://bucket/prefix`; none: `blobs` in the data folder.
+    pub recordings_store: Setting<Option<String>>,
+    /// Most bytes of one recording, in MiB.
+    pub recordings_mib_max: Setting<u64>,
+    /// Sessions that may be open at once.
+    pub recordings_open_max: Setting<usize>,
+    /// A session to which nothing came for so long is over.
+    pub recordings_idle_minutes: Setting<u32>,
+    /// Hours from one look for chunks that no entry names to the next; 0: never.
+    pub recordings_sweep_hours: Setting<u32>,
     /// Address of the time-stamp authority (RFC 3161).
     pub timestamps_url: Setting<Option<String>>,
 }
@@ -173,6 +194,7 @@ impl Settings {
         let verification = from_file.verification.unwrap_or_default();
         let witnesses = from_file.witnesses.unwrap_or_default();
         let timestamps = from_file.timestamps.unwrap_or_default();
+        let recordings = from_file.recordings.unwrap_or_default();
 
         let data = layers.pick("data", Some("COUNTERFOIL_DATA"), serve.data.clone(), from_file.data);
         let Some(data) = data else {
@@ -215,6 +237,11 @@ impl Settings {
             witnesses_patience_seconds: layers.or_default("", None, witnesses.patience_seconds, 600),
             witnesses_every_seconds: layers.or_default("", None, witnesses.every_seconds, 60),
             witnesses_ca_cert: layers.only_filed(witnesses.ca_cert),
+            recordings_store: layers.only_filed(recordings.store),
+            recordings_mib_max: layers.or_default("", None, recordings.mib_max, 64 << 10),
+            recordings_open_max: layers.or_default("", None, recordings.open_max, 100_000),
+            recordings_idle_minutes: layers.or_default("", None, recordings.idle_minutes, 24 * 60),
+            recordings_sweep_hours: layers.or_default("", None, recordings.sweep_hours, 24),
             timestamps_url: layers.only_filed(timestamps.url),
         };
         settings.check()?;
@@ -230,6 +257,9 @@ impl Settings {
         }
         if self.tls_cert.value.is_some() != self.tls_key.value.is_some() {
             bail!("a certificate and its key go together: give both --tls-cert and --tls-key");
+        }
+        if self.recordings_idle_minutes.value == 0 || self.recordings_mib_max.value == 0 {
+            bail!("recordings.idle_minutes and recordings.mib_max are at least 1");
         }
         if self.witnesses_every_seconds.value == 0 {
             bail!("witnesses.every_seconds is 0; witnesses are asked once a second at most");
@@ -270,6 +300,11 @@ impl Settings {
             row("witnesses.patience_seconds", &self.witnesses_patience_seconds, ToString::to_string),
             row("witnesses.every_seconds", &self.witnesses_every_seconds, ToString::to_string),
             row("witnesses.ca_cert", &self.witnesses_ca_cert, text),
+            row("recordings.store", &self.recordings_store, text),
+            row("recordings.mib_max", &self.recordings_mib_max, ToString::to_string),
+            row("recordings.open_max", &self.recordings_open_max, ToString::to_string),
+            row("recordings.idle_minutes", &self.recordings_idle_minutes, ToString::to_string),
+            row("recordings.sweep_hours", &self.recordings_sweep_hours, ToString::to_string),
             row("timestamps.url", &self.timestamps_url, text),
         ]
     }

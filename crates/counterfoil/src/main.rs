@@ -3,7 +3,7 @@
 //! `cli` holds every verb and flag; `cmd` does the work of each; `server` and `tls` are the listeners; `config` resolves
 //! settings; `client` speaks the native API for the verbs that work over a server; `import` reads foreign log files;
 //! `verify` checks published logs and proofs; `witness` is a witness; `outbound` calls witnesses and time-stamp
-//! authorities; `history` makes up a past for `demo`; `telemetry` is log lines and metrics.
+//! authorities; `recorder` records terminals; `history` makes up a past for `demo`; `telemetry` is log lines and metrics.
 
 mod cli;
 mod client;
@@ -13,6 +13,7 @@ mod history;
 mod import;
 mod outbound;
 mod output;
+mod recorder;
 mod server;
 mod telemetry;
 mod tls;
@@ -77,6 +78,9 @@ fn run(cli: &Cli, matches: &clap::ArgMatches) -> anyhow::Result<ExitCode> {
         Command::Query(args) => cmd::events::query(args),
         Command::Tail(args) => cmd::events::tail(args).map(done),
         Command::Export(args) => cmd::events::export(args).map(done),
+        Command::Upload(args) => cmd::upload::run(args).map(done),
+        Command::Record(args) => cmd::record::run(args),
+        Command::Sessions(command) => cmd::sessions::run(command).map(done),
         Command::Verify(cli::Verify::Log(args)) => cmd::verify::log(args),
         Command::Verify(cli::Verify::Proof(args)) => cmd::verify::single::proof(args),
         Command::Verify(cli::Verify::Bundle(args)) => cmd::verify::single::bundle(args),

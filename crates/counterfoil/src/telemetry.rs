@@ -71,6 +71,7 @@ const GAUGES: &[(&str, &str)] = &[
     ("accounts", "Accounts"),
     ("index_documents", "Documents in the search index"),
     ("index_lag_entries", "Entries not yet in the search index; they are found by scanning"),
+    ("sessions_open", "Recorded sessions that are open"),
     ("own_events_waiting", "Events of the server itself that are not yet written"),
     ("cosignatures", "Cosignatures by witnesses since the start"),
     ("witness_failures", "Calls to witnesses that brought no cosignature since the start"),

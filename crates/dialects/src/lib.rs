@@ -55,6 +55,8 @@ pub struct Dialect {
     pub mount: fn(Context) -> Router,
     /// Its way to say that an answer took longer than [`Settings::answer_patience`].
     pub too_late: fn(&RequestId) -> Response,
+    /// Whether a request may take longer than [`Settings::answer_patience`], because it takes as long as its body comes.
+    pub is_unhurried: fn(&Method, &str) -> bool,
 }
 
 /// What every handler gets.
@@ -163,9 +165,15 @@ async fn answer(State(front): State<Arc<Front>>, request: Request) -> Response {
     request.extensions_mut().insert(Caller { address, dialect, user_agent });
     let mut response = match owner {
         Some((dialect, router)) => {
-            match tokio::time::timeout(settings.answer_patience, router.clone().oneshot(request)).await {
-                Ok(answered) => infallible(answered),
-                Err(_) => (dialect.too_late)(&id),
+            let is_unhurried = (dialect.is_unhurried)(request.method(), request.uri().path());
+            let answer = router.clone().oneshot(request);
+            if is_unhurried {
+                infallible(answer.await)
+            } else {
+                match tokio::time::timeout(settings.answer_patience, answer).await {
+                    Ok(answered) => infallible(answered),
+                    Err(_) => (dialect.too_late)(&id),
+                }
             }
         }
         // No deadline: what the program serves itself knows its own.

@@ -13,6 +13,7 @@ use axum::body::Body;
 use axum::http::Request;
 use dialects::http::route::{Needs, RouteSpec};
 use serde_json::Value;
+use service::recordings::NewSession;
 use service::{NewToken, Principal, Role, Scope, TokenForm, Verb};
 use support::{PASSWORD, World, scoped_token, token};
 
@@ -210,6 +211,14 @@ async fn request(
         // The second time it is there already.
         let _ = world.service.add_key(ann, world.org, KEY_NAME, KEY).await;
     }
+    let session = match spec.path.contains("{session}") {
+        false => String::new(),
+        true => {
+            // The same one each time.
+            let new = NewSession { client_id: Some("case".to_owned()), ..NewSession::default() };
+            world.service.start_session(ann, world.org, new).await.unwrap().0.id.to_string()
+        }
+    };
     let rest = match spec.path {
         path if path.contains("/tile/") => "0/000.p/1",
         path if path.contains("/checkpoint/") => &world.service.head(ann, world.org).unwrap().size.to_string(),
@@ -223,11 +232,13 @@ async fn request(
         .replace("{id}", &id)
         .replace("{seq}", "1")
         .replace("{name}", KEY_NAME)
+        .replace("{session}", &session)
         .replace("{*rest}", rest)
         .replace("{rest}", rest);
     let path = match path.rsplit('/').next() {
         Some("extends") => path + "?from=1",
         Some("evidence") => path + "?seq=1",
+        Some("chunks") if spec.method == "POST" => path + "?offset=0",
         Some("timestamps") if spec.method == "GET" => path + "?size=1",
         _ => path,
     };

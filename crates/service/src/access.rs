@@ -103,6 +103,10 @@ impl fmt::Display for Scope {
 pub enum Verb {
     /// Hand events in.
     IngestEvents,
+    /// Start, continue and finish recordings of sessions.
+    RecordSessions,
+    /// List recorded sessions, read, search and look at them.
+    ViewSessions,
     /// Read, search, follow and export events.
     ReadEvents,
     /// Read events through log extraction.
@@ -146,6 +150,8 @@ const ANY: &[Role] = &Role::ALL;
 #[rustfmt::skip]
 pub const TABLE: &[Rule] = &[
     Rule { verb: Verb::IngestEvents,        roles: &[Role::Admin, Role::Sender],                   scope: Some(Scope::Ingest),  attempt: "hand in events" },
+    Rule { verb: Verb::RecordSessions,      roles: &[Role::Admin, Role::Sender],                   scope: Some(Scope::Ingest),  attempt: "record sessions" },
+    Rule { verb: Verb::ViewSessions,        roles: &[Role::Admin, Role::Auditor],                  scope: Some(Scope::Read),    attempt: "view recorded sessions" },
     Rule { verb: Verb::ReadEvents,          roles: &[Role::Admin, Role::Auditor],                  scope: Some(Scope::Read),    attempt: "read events" },
     Rule { verb: Verb::ExtractEvents,       roles: &[Role::Admin, Role::Auditor, Role::Extractor], scope: Some(Scope::Extract), attempt: "extract events" },
     Rule { verb: Verb::ReadProofs,          roles: &[Role::Admin, Role::Auditor],                  scope: Some(Scope::Proofs),  attempt: "read proofs" },
@@ -161,8 +167,10 @@ pub const TABLE: &[Rule] = &[
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Verb; 12] = [
+    pub const ALL: [Verb; 14] = [
         Verb::IngestEvents,
+        Verb::RecordSessions,
+        Verb::ViewSessions,
         Verb::ReadEvents,
         Verb::ExtractEvents,
         Verb::ReadProofs,
@@ -278,8 +286,8 @@ mod tests {
         let own = [ReadOrganisations, OwnProfile, RefreshTokens];
         let expected: [(Role, &[Verb]); 4] = [
             (Role::Admin, &Verb::ALL),
-            (Role::Auditor, &[ReadEvents, ExtractEvents, ReadProofs]),
-            (Role::Sender, &[IngestEvents]),
+            (Role::Auditor, &[ViewSessions, ReadEvents, ExtractEvents, ReadProofs]),
+            (Role::Sender, &[IngestEvents, RecordSessions]),
             (Role::Extractor, &[ExtractEvents]),
         ];
         for (role, allowed) in expected {

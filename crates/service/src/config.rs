@@ -7,6 +7,7 @@ use std::time::Duration;
 use log::{Clock, Entropy, SystemClock, SystemEntropy};
 
 use crate::outbound::Outbound;
+use crate::recordings::RecordingOptions;
 pub use crate::verification::VerificationOptions;
 use crate::witnesses::Witnessing;
 
@@ -29,6 +30,8 @@ pub struct Config {
     pub index: IndexOptions,
     /// When logs are verified as a whole.
     pub verification: VerificationOptions,
+    /// How recorded sessions are kept.
+    pub recordings: RecordingOptions,
     /// Who is to witness the logs.
     pub witnessing: Witnessing,
     /// The time-stamp authority (RFC 3161) that is asked on request; its address.
@@ -49,6 +52,7 @@ impl Config {
             log: log::Options::default(),
             index: IndexOptions::default(),
             verification: VerificationOptions::default(),
+            recordings: RecordingOptions::default(),
             witnessing: Witnessing::default(),
             timestamp_url: None,
             outbound: Outbound::default(),

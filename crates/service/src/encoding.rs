@@ -172,7 +172,7 @@ impl Decoder {
             return event;
         }
         match event.record.kind {
-            Kind::Event => match event.content.first() {
+            Kind::Event | Kind::RecordingChunk => match event.content.first() {
                 Some(&CLEAR) => match self.decode(&event.content) {
                     Ok((by, json_at)) => {
                         event.by = by;
@@ -196,7 +196,6 @@ impl Decoder {
             Kind::LogNote => event.content = note("log", &event.record.body).into(),
             Kind::KeyNote => event.content = note("key", &event.record.body).into(),
             Kind::ErasureNote => event.content = note("erasure", &event.record.body).into(),
-            Kind::RecordingChunk => event.content = note("recording", &event.record.body).into(),
         }
         event
     }

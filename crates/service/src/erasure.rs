@@ -1,7 +1,7 @@
 //! Erasing events by legal order (`specs/proofs.md` §11).
 //!
-//! The log erases the body from its files; here it leaves the search index too, and whoever asks is answered when both are
-//! done. The index follows the erasure note, an entry like any other, so that a crash in between is made up for.
+//! The log erases the body from its files; here it leaves the search indexes too, and of a chunk of a recording the chunk
+//! leaves the store; whoever asks is answered when all are done. The index follows the erasure note, an entry like any other, so that a crash in between is made up for.
 
 use log::Erasure;
 
@@ -58,11 +58,18 @@ impl Service {
         let order = Erasure { numbers, ground, ordered_by, carried_out_by: who.name.clone() };
         let service = self.clone();
         let work = tokio::spawn(async move {
-            let logs = service.logs().clone();
-            let erased = tokio::task::spawn_blocking(move || logs.erase(&log, &order)).await;
-            let erased = erased.map_err(|e| Error::internal("an erasure stopped half-way").with_source(e))?;
-            let erased = erased.map_err(refused)?;
+            let erasing = service.clone();
+            let erased = tokio::task::spawn_blocking(move || {
+                let sessions = erasing.sessions_to_forget(org, log, &order.numbers)?;
+                let _turn = erasing.recordings().catalogue.turn(log);
+                let erased = erasing.logs().erase(&log, &order).map_err(refused)?;
+                erasing.forget_in_catalogue(org, log, erased.note.number)?;
+                Ok::<_, Error>((erased, sessions))
+            });
+            let erased = erased.await.map_err(|e| Error::internal("an erasure stopped half-way").with_source(e))?;
+            let (erased, sessions) = erased?;
             service.projections().settle_on_disk().await?;
+            service.sweep_sessions(org, sessions).await?;
             Ok(ErasureDone { note: erased.note.number, numbers: erased.numbers })
         });
         work.await.map_err(|e| Error::internal("an erasure stopped half-way").with_source(e))?

@@ -116,6 +116,9 @@ impl Service {
     pub async fn activate_key(&self, who: &Principal, org: OrgId, name: &str) -> Result<KeyInfo> {
         self.allow(who, Verb::ManageKeys, org)?;
         let name = check_name(name)?;
+        find(&self.control().state(), org, &name)?;
+        // The end of a recording is kept in clear, so it comes before the switch.
+        let _no_recordings = self.hold_sessions(org).await;
         // Whoever appends holds this gate from the moment it looks for the active key until its entries are in the log:
         // so nothing that was meant to stay in clear comes after the switch.
         let switch = self.sealer().close().await;

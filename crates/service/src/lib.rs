@@ -25,6 +25,7 @@
 //! | events in | `ingest` |
 //! | logs | `log_keys` `rotate_log_key` `erase_events` `prune_events` `set_legal_hold` `legal_hold` `log_standing` `close_log` `open_successor` `adopt_log` `acknowledge_taint` `verify_all_logs` |
 //! | events out | `query` `query_refined` `query_by_time` `count` `get` `find` `follow` `completeness` |
+//! | recordings | `start_session` `append_chunk` `finish_session` `sessions` `count_sessions` `session` `session_chunks` `read_recording` `session_accesses` `sweep_recordings` |
 //! | proofs | `head` `checkpoint_at` `vkey` `tile` `bundle` `prove_inclusion` `prove_consistency` `prove_event` `evidence` |
 //! | outsiders | `shown` `policy` `witness_standing` `timestamp` `timestamp_at` |
 //!
@@ -55,6 +56,7 @@ mod passwords;
 mod projection;
 mod proofs;
 pub mod query;
+pub mod recordings;
 pub mod refine;
 mod retention;
 mod sealing;
@@ -71,6 +73,8 @@ pub use jiff::Timestamp;
 /// Whether a log takes entries, and why not.
 pub use log::{LogState, ReadOnlyReason};
 
+/// Stores for recordings, for the program to configure.
+pub use object_store;
 /// Encryption to keys of organisations: the schemes by name.
 pub use seal;
 /// The query tree and the native query language, for dialects that make queries.
@@ -100,6 +104,7 @@ pub use outbound::{Outbound, Post, Posted};
 pub use proofs::{LogHead, SealedProof, Shown};
 pub use query::complete::Completeness;
 pub use query::{EventQuery, Order, Page, Purpose};
+pub use recordings::{BlobStore, RecordingOptions, SessionId};
 pub use retention::{PruneDone, PruneTo};
 pub use service::{Rebuilt, Service};
 pub use status::{LogStatus, Status};

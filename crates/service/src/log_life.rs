@@ -113,6 +113,8 @@ impl Service {
     pub async fn close_log(&self, who: &Principal, org: OrgId, reason: &str) -> Result<crate::LogHead> {
         self.allow(who, Verb::ManageLogs, org)?;
         check_reason(reason)?;
+        // Nothing could end a recording later.
+        let _no_recordings = self.hold_sessions(org).await;
         // Own events that wait belong before the end.
         self.own().flush(true);
         self.own().settle().await;

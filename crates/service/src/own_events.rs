@@ -14,6 +14,8 @@
 //! | `log.hold_changed`, `log.adopted`, `log.taint_acknowledged` | admin | acts of an administrator on a log | before the answer |
 //! | `disk.full` | system | the disk is full; written from the space kept for it, to the control log | at once |
 //! | `witness.alarm` | system | a witness remembers another history of the log, which is read-only from then on | soon, in the control log |
+//! | `session.started`, `session.chunk`, `session.finished` | session | a recording, see `recordings` | before the answer |
+//! | `session.downloaded`, `session.viewed`, `session.screenshot` | session | somebody looked at a recording | before the answer; the rest of a minute coalesced |
 //! | `events.extracted` | system | events were handed out: how many, and which numbers | soon, coalesced |
 //!
 //! Where an organisation has an active encryption key, its own events are encrypted like all others.
@@ -39,6 +41,7 @@ use crate::access::{Caller, Principal};
 use crate::error::{Error, Result};
 use crate::model::event::{PartyDraft, SourceDraft};
 use crate::model::{AccountId, Event, EventDraft, Kind, NewEvent, Outcome, RecordedBy};
+use crate::recordings::SessionId;
 use crate::sealing::{Handed, NotAppended, Sealer};
 use crate::witnesses::Alarm;
 
@@ -82,6 +85,12 @@ pub const LOG_VERIFIED: &str = "log.verified";
 pub const DISK_FULL: &str = "disk.full";
 /// Action when events were handed out.
 pub const EVENTS_EXTRACTED: &str = "events.extracted";
+/// Action when the bytes of a recording were read.
+pub const SESSION_DOWNLOADED: &str = "session.downloaded";
+/// Action when the content of a recording was searched, or a screen shown as text.
+pub const SESSION_VIEWED: &str = "session.viewed";
+/// Action when a picture of a screen was made.
+pub const SESSION_SCREENSHOT: &str = "session.screenshot";
 
 /// Action when a witness remembers another history.
 pub const WITNESS_ALARM: &str = "witness.alarm";
@@ -146,7 +155,8 @@ pub fn actor(account: AccountId, name: &str) -> PartyDraft {
     PartyDraft { id: Some(account.to_string()), name: Some(name.to_owned()), kind: Some("account".into()) }
 }
 
-fn cut(text: &str, bytes_max: usize) -> &str {
+/// The beginning of a text, at most this many bytes of it.
+pub fn cut(text: &str, bytes_max: usize) -> &str {
     let mut end = text.len().min(bytes_max);
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -166,6 +176,25 @@ fn handed(account: Option<AccountId>, from: Option<IpAddr>, draft: &EventDraft) 
 enum Alike {
     Refused { log: LogId, account: Option<AccountId>, address: Option<IpAddr>, dialect: &'static str, reason: String },
     Extracted { log: LogId, account: AccountId, name: String, address: Option<IpAddr>, dialect: &'static str },
+    Seen { seen: Seen, account: AccountId, name: String, address: Option<IpAddr>, dialect: &'static str },
+}
+
+/// A recording was looked at in one way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Seen {
+    /// The log of the session's organisation.
+    pub log: LogId,
+    /// The session.
+    pub session: SessionId,
+    /// The action of the event.
+    pub action: &'static str,
+}
+
+/// The event of a look at a recording.
+pub fn seen_draft(seen: &Seen, who: Option<&Principal>, caller: &Caller) -> EventDraft {
+    let mut draft = draft(seen.action, Kind::Session, Outcome::Success, who, caller);
+    draft.session = Some(seen.session.to_string());
+    draft
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -296,6 +325,30 @@ impl OwnEvents {
         tally.events += count;
     }
 
+    /// Counts a look at a recording. True: it is the first in a while, and the caller writes the event, before anything is
+    /// shown; otherwise it is counted in an event that comes by itself.
+    pub fn seen(&self, seen: &Seen, who: &Principal) -> bool {
+        let alike = Alike::Seen {
+            seen: seen.clone(),
+            account: who.account,
+            name: who.name.clone(),
+            address: who.caller.address,
+            dialect: who.caller.dialect,
+        };
+        let mut tallies = self.tallies.lock();
+        // Where too many are counted already each look is an event of its own: nothing is left out.
+        if tallies.len() >= TALLIES_MAX && !tallies.contains_key(&alike) {
+            return true;
+        }
+        let tally = tallies.entry(alike).or_default();
+        if tally.due_us == 0 {
+            tally.due_us = self.clock.now_us() + TALLY_EVERY_US;
+            return true;
+        }
+        tally.count += 1;
+        false
+    }
+
     /// Queues what was counted and is due, or with `all` whatever was counted.
     pub fn flush(&self, all: bool) {
         let now_us = self.clock.now_us();
@@ -337,6 +390,13 @@ impl OwnEvents {
                 ];
                 draft.attributes.extend(counts.map(|(name, count)| (name.to_owned(), json!(count))));
                 self.soon(*log, Some(*account), *address, &draft);
+            }
+            Alike::Seen { seen, account, name, address, dialect } => {
+                let caller = Caller { address: *address, dialect, user_agent: None };
+                let mut draft = seen_draft(seen, None, &caller);
+                draft.actor = Some(actor(*account, name));
+                draft.attributes.insert("count".into(), tally.count.into());
+                self.soon(seen.log, Some(*account), *address, &draft);
             }
         }
     }

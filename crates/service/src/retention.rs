@@ -39,7 +39,7 @@ impl Service {
         self.allow(who, Verb::ManageLogs, org)?;
         let (log, hold) = (self.log_of(org)?, self.control().state().legal_hold(org));
         let (logs, reason, by) = (self.logs().clone(), reason.to_owned(), who.name.clone());
-        let service = self.clone();
+        let (service, pruning) = (self.clone(), self.clone());
         let pruned = tokio::task::spawn_blocking(move || {
             let size = logs.head(&log)?.size;
             let minimum = match to {
@@ -53,11 +53,17 @@ impl Service {
             if let Some(held) = hold.filter(|held| minimum / 256 * 256 >= *held) {
                 return Err(Error::conflict(format!("events from number {held} on are held; lift the hold first")));
             }
+            if let Some(open) = pruning.oldest_open_session(org).filter(|open| minimum / 256 * 256 >= *open) {
+                return Err(Error::conflict(format!("a recorded session that began with event {open} is still open")));
+            }
+            let _turn = pruning.recordings().catalogue.turn(log);
             let note = logs.prune(&log, minimum, &reason, &by).map_err(refused)?;
+            pruning.forget_in_catalogue(org, log, note.number)?;
             Ok(PruneDone { note: note.number, minimum_index: logs.minimum_index(&log)? })
         });
         let pruned = pruned.await.map_err(|e| Error::internal("a pruning stopped half-way").with_source(e))??;
         service.projections().settle_on_disk().await?;
+        service.sweep_recordings_of(org).await?;
         Ok(pruned)
     }
 

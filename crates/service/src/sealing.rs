@@ -11,6 +11,7 @@ use std::sync::Arc;
 use log::{Appended, Entropy, LogId, Logs, NewEntry};
 use parking_lot::Mutex;
 use seal::PublicKey;
+use tlog::entry::Kind;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 use crate::control::Control;
@@ -140,6 +141,20 @@ impl Sealer {
 }
 
 impl Sealer {
+    /// Appends one entry in clear and waits until it is durable and signed; of any kind that is committed.
+    ///
+    /// # Errors
+    /// `Failed`: a key is active; see [`Entrance::is_sealed`].
+    pub async fn append_clear(&self, entrance: Entrance, kind: Kind, event: Handed) -> Result<Appended, NotAppended> {
+        let Entrance { log, key, _gate } = entrance;
+        if key.is_some() {
+            return Err(NotAppended::Failed(Error::internal("an entry in clear for a log that is encrypted")));
+        }
+        let entries = clear(&[event]).into_iter().map(|entry| NewEntry { kind, ..entry }).collect();
+        let places = self.logs.append(log, entries).await?;
+        Ok(*places.first().expect("the log answers with one place for each entry"))
+    }
+
     /// Whether the last write found the disk full.
     pub fn disk_is_full(&self) -> bool {
         self.logs.stats().disk_full
@@ -185,6 +200,11 @@ fn stopped(what: &str, why: tokio::task::JoinError) -> NotAppended {
 }
 
 impl Entrance {
+    /// Whether everything is encrypted that is appended through it.
+    pub fn is_sealed(&self) -> bool {
+        self.key.is_some()
+    }
+
     /// Refuses what this organisation cannot keep: types that are kept only encrypted while it has no key, and events
     /// that are too long for an entry once they are encrypted.
     pub fn check(&self, event: &NewEvent) -> std::result::Result<(), Invalid> {

@@ -26,6 +26,7 @@ use crate::outbound::Outbound;
 use crate::own_events::{self, OwnEvents};
 use crate::passwords::Passwords;
 use crate::projection::Projections;
+use crate::recordings::{Recordings, catalogue};
 use crate::sealing::Sealer;
 use crate::secrets;
 use crate::verification::{VerificationOptions, Verifications};
@@ -52,6 +53,7 @@ pub(crate) struct Inner {
     /// Addresses from which each token was used since the start.
     addresses: Mutex<HashMap<TokenId, Vec<IpAddr>>>,
     projections: Projections,
+    recordings: Recordings,
     verifications: Verifications,
     verification: VerificationOptions,
     /// Held while logs are verified as a whole.
@@ -63,6 +65,8 @@ pub(crate) struct Inner {
     timestamp_url: Option<String>,
     stop: watch::Sender<bool>,
     own_writer: Mutex<Option<JoinHandle<()>>>,
+    /// Looks after recordings.
+    keeper: Mutex<Option<JoinHandle<()>>>,
     /// The data folder is ours for as long as this lives; declared last, so that everything else is gone before it is
     /// released.
     _lock: fs::File,
@@ -98,6 +102,7 @@ impl Service {
         let runtime =
             Handle::try_current().map_err(|e| Error::internal("opened outside of a runtime").with_source(e))?;
         projections.start(runtime)?;
+        let recordings = Recordings::open(&config.data, config.recordings, logs.clone(), Arc::clone(&control))?;
         let witnesses = Arc::new(Witnesses::open(
             &config.data,
             config.witnessing,
@@ -125,11 +130,13 @@ impl Service {
                 own: Arc::clone(&own),
                 addresses: Mutex::default(),
                 projections,
+                recordings,
                 witnesses: Arc::clone(&witnesses),
                 outbound: config.outbound,
                 timestamp_url: config.timestamp_url,
                 stop,
                 own_writer: Mutex::new(None),
+                keeper: Mutex::new(None),
                 _lock: folder.lock,
             }),
         };
@@ -151,6 +158,7 @@ impl Service {
         let subjects = move || subjects(&control, &settings);
         let alarmed = move |log, alarm: &Alarm| told.soon(log, None, None, &own_events::witness_alarm(alarm));
         tokio::spawn(asking.run(stopped.clone(), subjects, alarmed));
+        *service.inner.keeper.lock() = service.keep_recordings(stopped.clone())?;
         *service.inner.own_writer.lock() = Some(tokio::spawn(own.run(stopped, tick)));
         Ok(service)
     }
@@ -160,14 +168,23 @@ impl Service {
     pub async fn shutdown(self) {
         self.inner.stop.send_replace(true);
         let writer = self.inner.own_writer.lock().take();
-        if let Some(writer) = writer
-            && let Err(error) = writer.await
-        {
-            tracing::error!(%error, "the writer of own events stopped badly");
+        let keeper = self.inner.keeper.lock().take();
+        for (task, what) in [(writer, "the writer of own events"), (keeper, "the keeper of recordings")] {
+            if let Some(task) = task
+                && let Err(error) = task.await
+            {
+                tracing::error!(%error, "{what} stopped badly");
+            }
         }
         let inner = Arc::clone(&self.inner);
         let stopped = tokio::task::spawn_blocking(move || {
             inner.projections.stop();
+            if let Err(error) = inner.recordings.catalogue.commit() {
+                tracing::error!(
+                    ?error,
+                    "the catalogue of sessions was not written; the log is read for it at the next start"
+                );
+            }
             inner.control.write_snapshot();
             inner.logs.clone().shutdown();
         });
@@ -180,6 +197,7 @@ impl Service {
     /// `progress` with entries done and entries in all. Nobody else may hold the folder.
     pub fn rebuild(config: Config, progress: &mut dyn FnMut(u64, u64)) -> Result<Rebuilt> {
         let folder = Folder::open(&config.data)?;
+        catalogue::remove(&config.data)?;
         for path in [index_path(&config.data), snapshot_path(&config.data)] {
             let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             match removed {
@@ -197,6 +215,9 @@ impl Service {
             Projections::open(&index_path(&config.data), config.index, logs.clone(), Arc::clone(&control))?;
         let rebuilt = projections.catch_up_blocking(progress);
         projections.stop();
+        let sessions = catalogue::Catalogue::open(&config.data, logs.clone(), Arc::clone(&control))?;
+        sessions.catch_up(&|| false)?;
+        drop(sessions);
         control.write_snapshot();
         logs.shutdown();
         rebuilt
@@ -207,6 +228,7 @@ impl Service {
     pub async fn settle(&self) {
         // What the clock has made due would otherwise be written with the next tick, whenever that is.
         self.expire_locks();
+        self.end_idle_sessions().await;
         self.own().flush(false);
         self.inner.own.settle().await;
         self.inner.projections.settle().await;
@@ -273,6 +295,10 @@ impl Service {
         &self.inner.addresses
     }
 
+    pub(crate) fn downgrade(&self) -> Weak<Inner> {
+        Arc::downgrade(&self.inner)
+    }
+
     pub(crate) fn upgrade(weak: &Weak<Inner>) -> Option<Service> {
         weak.upgrade().map(|inner| Service { inner })
     }
@@ -296,6 +322,10 @@ impl Service {
 
     pub(crate) fn seed_files(&self) -> &Mutex<()> {
         &self.inner.seed_files
+    }
+
+    pub(crate) fn recordings(&self) -> &Recordings {
+        &self.inner.recordings
     }
 
     pub(crate) fn projections(&self) -> &Projections {

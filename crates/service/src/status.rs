@@ -20,6 +20,10 @@ pub struct Status {
     pub index_documents: u64,
     /// Why the index could not go on, if so; queries that need it are refused meanwhile.
     pub index_error: Option<String>,
+    /// Recorded sessions that are open.
+    pub sessions_open: u64,
+    /// Why the catalogue of sessions could not go on, if so.
+    pub sessions_error: Option<String>,
     /// Organisations.
     pub organisations: u64,
     /// Accounts.
@@ -49,7 +53,11 @@ impl Status {
     /// Says whether requests can be served as promised: the store takes entries, no log is read-only that nobody closed, and
     /// none failed its last verification.
     pub fn is_ready(&self) -> bool {
-        self.stopped.is_none() && self.read_only.is_empty() && self.index_error.is_none() && self.unverified.is_empty()
+        self.stopped.is_none()
+            && self.read_only.is_empty()
+            && self.index_error.is_none()
+            && self.sessions_error.is_none()
+            && self.unverified.is_empty()
     }
 }
 
@@ -76,6 +84,8 @@ impl Service {
             index_lag: self.projections().lag(),
             index_documents: self.projections().documents(),
             index_error: self.projections().trouble(),
+            sessions_open: self.recordings().open_count(),
+            sessions_error: self.recordings().catalogue.trouble(),
             organisations,
             accounts,
             own_events_waiting: self.own().waiting(),

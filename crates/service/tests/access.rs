@@ -4,6 +4,7 @@ mod support;
 
 use std::time::Duration;
 
+use service::recordings::{NewSession, SessionQuery};
 use service::{
     AccountChange, AuthenticateError, ErrorKind, EventQuery, IngestOptions, NewAccount, NewToken, OrgId, Principal,
     Role, Scope, Service, TokenForm, Verb,
@@ -18,6 +19,11 @@ fn kind<T>(result: service::Result<T>) -> Option<ErrorKind> {
 async fn ask(service: &Service, who: &Principal, org: OrgId, verb: Verb) -> Option<ErrorKind> {
     match verb {
         Verb::IngestEvents => kind(service.ingest(who, org, vec![], IngestOptions::default()).await),
+        Verb::RecordSessions => kind(service.start_session(who, org, NewSession::default()).await),
+        Verb::ViewSessions => {
+            let all = SessionQuery { filter: service::search::Query::All, after: None, limit: 1 };
+            kind(service.sessions(who, org, &all, &|_| true))
+        }
         Verb::ReadEvents => kind(service.query(who, org, &EventQuery::default())),
         Verb::ExtractEvents => {
             let query = EventQuery { purpose: service::Purpose::Extract, ..EventQuery::default() };

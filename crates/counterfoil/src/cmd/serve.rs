@@ -10,7 +10,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Router, routing};
 use serde_json::json;
-use service::{Config, Outbound, Service, Witnessing};
+use service::{BlobStore, Config, Outbound, RecordingOptions, Service, Witnessing};
 use tlog::policy::Policy;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -58,10 +58,44 @@ pub fn service_config(settings: &Settings) -> anyhow::Result<Config> {
     let hours = settings.verify_every_hours.value;
     config.verification.every = (hours > 0).then(|| Duration::from_secs(u64::from(hours) * 3_600));
     config.verification.bytes_per_second = mebibytes(settings.verify_mib_per_second.value) as u64;
+    config.recordings = recordings(settings)?;
     config.witnessing = witnessing(settings)?;
     config.timestamp_url.clone_from(&settings.timestamps_url.value);
     config.outbound = Outbound(Some(Arc::new(Http::new(settings.witnesses_ca_cert.value.as_deref())?)));
     Ok(config)
+}
+
+fn recordings(settings: &Settings) -> anyhow::Result<RecordingOptions> {
+    let hours = settings.recordings_sweep_hours.value;
+    let store = match settings.recordings_store.value.as_deref() {
+        None => BlobStore::InData,
+        Some(url) if url.starts_with("s3://") => s3(url)?,
+        Some(folder) => BlobStore::Folder(PathBuf::from(folder)),
+    };
+    Ok(RecordingOptions {
+        store,
+        recording_bytes_max: settings.recordings_mib_max.value.saturating_mul(1 << 20),
+        open_sessions_max: settings.recordings_open_max.value,
+        idle_timeout: minutes(settings.recordings_idle_minutes.value),
+        sweep_every: (hours > 0).then(|| Duration::from_secs(u64::from(hours) * 3_600)),
+    })
+}
+
+/// A store at `s3://bucket/prefix`; credentials, region and endpoint come from the environment (`AWS_…`).
+#[cfg(feature = "s3")]
+fn s3(url: &str) -> anyhow::Result<BlobStore> {
+    use service::object_store::{aws::AmazonS3Builder, prefix::PrefixStore};
+    let store = AmazonS3Builder::from_env().with_url(url).build().with_context(|| format!("opening {url}"))?;
+    let prefix = url.trim_start_matches("s3://").split_once('/').map_or("", |(_, prefix)| prefix);
+    Ok(BlobStore::Objects(match prefix {
+        "" => Arc::new(store),
+        prefix => Arc::new(PrefixStore::new(store, prefix)),
+    }))
+}
+
+#[cfg(not(feature = "s3"))]
+fn s3(url: &str) -> anyhow::Result<BlobStore> {
+    anyhow::bail!("recordings.store is {url}, and this program was built without S3; build it with --features s3")
 }
 
 fn witnessing(settings: &Settings) -> anyhow::Result<Witnessing> {
@@ -216,6 +250,9 @@ async fn readyz(State((service, _)): State<(Service, Arc<Metrics>)>) -> Response
     if let Some(why) = &status.index_error {
         reasons.push(format!("the search index: {why}"));
     }
+    if let Some(why) = &status.sessions_error {
+        reasons.push(format!("the catalogue of sessions: {why}"));
+    }
     for log in &status.read_only {
         reasons.push(format!("log {} is read-only: {:?}", log.log, log.state));
     }
@@ -252,6 +289,7 @@ async fn show_metrics(State((service, metrics)): State<(Service, Arc<Metrics>)>)
             "accounts" => count(status.accounts),
             "index_documents" => count(status.index_documents),
             "index_lag_entries" => count(status.index_lag),
+            "sessions_open" => count(status.sessions_open),
             "own_events_waiting" => count(status.own_events_waiting),
             "own_events_lost" => count(status.own_events_lost),
             "cosignatures" => count(status.witnesses.cosignatures),

@@ -27,8 +27,14 @@ use translate::Place;
 use wire::{BODY_BYTES_MAX, Search};
 
 /// The dialect, for the table.
-pub const DIALECT: Dialect =
-    Dialect { name: NAME, routes: ROUTES, owns, mount, too_late: |_| Failure::too_late().reply(Media::default()) };
+pub const DIALECT: Dialect = Dialect {
+    name: NAME,
+    routes: ROUTES,
+    owns,
+    mount,
+    too_late: |_| Failure::too_late().reply(Media::default()),
+    is_unhurried: |_, _| false,
+};
 
 const NAME: &str = "activid";
 

@@ -13,6 +13,7 @@ mod paging;
 mod parameters;
 pub mod problem;
 mod session;
+pub mod sessions;
 mod tokens;
 pub mod wire;
 
@@ -27,7 +28,14 @@ use crate::http::route::Needs;
 use crate::{Context, Dialect};
 
 /// The dialect, for the table.
-pub const DIALECT: Dialect = Dialect { name: "native", routes: ROUTES, owns, mount, too_late: problem::too_late };
+pub const DIALECT: Dialect = Dialect {
+    name: "native",
+    routes: ROUTES,
+    owns,
+    mount,
+    too_late: problem::too_late,
+    is_unhurried: sessions::upload::is_unhurried,
+};
 
 routes! {
     /// Log in with name and password.
@@ -76,6 +84,22 @@ routes! {
     GET "/v1/orgs/{org}/events/follow" => events::follow::follow, Needs::Verb(Verb::ReadEvents);
     /// Read one event.
     GET "/v1/orgs/{org}/events/{seq}" => events::list::show, Needs::Verb(Verb::ReadEvents);
+    /// Start recording a session.
+    POST "/v1/orgs/{org}/sessions" => sessions::life::start, Needs::Verb(Verb::RecordSessions);
+    /// List recorded sessions.
+    GET "/v1/orgs/{org}/sessions" => sessions::read::list, Needs::Verb(Verb::ViewSessions);
+    /// Look at a recorded session.
+    GET "/v1/orgs/{org}/sessions/{session}" => sessions::read::show, Needs::Verb(Verb::ViewSessions);
+    /// List the chunks of a recording.
+    GET "/v1/orgs/{org}/sessions/{session}/chunks" => sessions::read::chunks, Needs::Verb(Verb::ViewSessions);
+    /// Append one chunk to a recording.
+    POST "/v1/orgs/{org}/sessions/{session}/chunks" => sessions::upload::chunk, Needs::Verb(Verb::RecordSessions);
+    /// Append as many bytes as come.
+    PUT "/v1/orgs/{org}/sessions/{session}/recording" => sessions::upload::recording, Needs::Verb(Verb::RecordSessions);
+    /// Read a recording, or a range of it.
+    GET "/v1/orgs/{org}/sessions/{session}/recording" => sessions::read::recording, Needs::Verb(Verb::ViewSessions);
+    /// Finish recording a session.
+    POST "/v1/orgs/{org}/sessions/{session}/finish" => sessions::life::finish, Needs::Verb(Verb::RecordSessions);
     /// Look at an organisation's log.
     GET "/v1/orgs/{org}/log" => log_files::log, Needs::Verb(Verb::ReadProofs);
     /// Replace the key that signs the log.

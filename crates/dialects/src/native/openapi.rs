@@ -5,7 +5,7 @@ use http::{StatusCode, header};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{accounts, events, keys, log_files, logs, organisations, outsiders, session, tokens};
+use super::{accounts, events, keys, log_files, logs, organisations, outsiders, session, sessions, tokens};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -20,13 +20,15 @@ use super::{accounts, events, keys, log_files, logs, organisations, outsiders, s
         tokens::list, tokens::issue, tokens::revoke,
         keys::list, keys::add, keys::activate, keys::retire,
         events::ingest::ingest, events::list::list, events::list::show, events::follow::follow,
+        sessions::life::start, sessions::life::finish, sessions::upload::chunk, sessions::upload::recording,
+        sessions::read::list, sessions::read::show, sessions::read::chunks, sessions::read::recording,
         log_files::log, log_files::checkpoint, log_files::checkpoint_at, log_files::tile, log_files::proof,
         log_files::extends, log_files::keys, log_files::state,
         logs::rotate_key, logs::erase, logs::prune, logs::hold, logs::close, logs::open, logs::adopt, logs::acknowledge,
         outsiders::policy, outsiders::timestamps, outsiders::stamp, outsiders::evidence, outsiders::completeness,
         document,
     ),
-    components(schemas(super::problem::Document)),
+    components(schemas(super::problem::Document, sessions::schema::Recording)),
     modifiers(&Bearer),
     security(("bearer" = [])),
 )]

@@ -69,7 +69,7 @@ pub type Result<T, E = Problem> = std::result::Result<T, E>;
 pub struct Document<'a> {
     /// `urn:counterfoil:problem:` and the kind: unauthenticated, forbidden, not_found, invalid, conflict, too_large,
     /// overloaded, unavailable, corrupt, internal, method_not_allowed, unsupported_media_type,
-    /// timeout, locked.
+    /// timeout, locked, range_not_satisfiable.
     #[serde(rename = "type")]
     kind: String,
     /// The kind in words.
@@ -134,6 +134,12 @@ impl Problem {
         problem
     }
 
+    /// 416: the range of a recording begins after its end.
+    pub fn range_not_satisfiable(bytes: u64) -> Problem {
+        let detail = format!("the recording has {bytes} bytes");
+        Problem::outside_the_kinds(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", detail)
+    }
+
     fn outside_the_kinds(status: StatusCode, kind: &'static str, detail: impl Into<String>) -> Problem {
         Problem(Box::new(Refusal {
             status,
@@ -159,6 +165,7 @@ impl Problem {
             "corrupt" => "stored data is not what was committed",
             "method_not_allowed" => "another method is needed",
             "locked" => "locked for a while",
+            "range_not_satisfiable" => "the range lies beyond the end",
             "unsupported_media_type" => "the body comes in a form that is not read here",
             "timeout" => "the request did not arrive in time",
             _ => "internal error",

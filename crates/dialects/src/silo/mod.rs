@@ -17,7 +17,8 @@ use crate::{Context, Dialect};
 use envelope::BODY_BYTES_MAX;
 
 /// The dialect, for the table.
-pub const DIALECT: Dialect = Dialect { name: NAME, routes: ROUTES, owns, mount, too_late: |_| error::too_late() };
+pub const DIALECT: Dialect =
+    Dialect { name: NAME, routes: ROUTES, owns, mount, too_late: |_| error::too_late(), is_unhurried: |_, _| false };
 
 const NAME: &str = "silo";
 

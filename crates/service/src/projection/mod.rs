@@ -26,7 +26,7 @@ use crate::encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::service::Rebuilt;
 use document::document;
-use watermarks::Watermarks;
+pub(crate) use watermarks::Watermarks;
 
 /// Bytes of records read at once.
 const READ_BYTES: usize = 4 << 20;

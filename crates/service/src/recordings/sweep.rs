@@ -1,0 +1,94 @@
+//! Garbage: objects that no entry of the log names, because a crash or a refusal came between the two, or because the
+//! entry was erased or pruned.
+//!
+//! Nothing is removed unless the log is what was signed, the catalogue knows all of it, and the session is not open. Logs
+//! that another one took the place of are left alone.
+
+use std::collections::HashSet;
+
+use log::LogId;
+
+use super::{SessionId, filter};
+use crate::error::Result;
+use crate::model::OrgId;
+use crate::query::Order;
+use crate::service::Service;
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Sessions whose objects were looked at.
+    pub sessions: u64,
+    /// Objects removed.
+    pub removed: u64,
+}
+
+impl Service {
+    /// Removes what no entry names, of all organisations. Looks at every object; meant for the background.
+    pub async fn sweep_recordings(&self) -> Result<Swept> {
+        let mut swept = Swept::default();
+        let orgs: Vec<OrgId> = self.control().state().orgs().iter().map(|org| org.id).collect();
+        for org in orgs {
+            let of_org = self.sweep_recordings_of(org).await?;
+            swept.sessions += of_org.sessions;
+            swept.removed += of_org.removed;
+        }
+        Ok(swept)
+    }
+
+    /// As [`Service::sweep_recordings`], of one organisation.
+    pub(crate) async fn sweep_recordings_of(&self, org: OrgId) -> Result<Swept> {
+        let sessions = self.recordings().blobs.sessions(self.log_of(org)?).await?;
+        self.sweep_sessions(org, sessions).await
+    }
+
+    /// As [`Service::sweep_recordings`], of these sessions.
+    pub(crate) async fn sweep_sessions(
+        &self,
+        org: OrgId,
+        sessions: impl IntoIterator<Item = SessionId>,
+    ) -> Result<Swept> {
+        let mut swept = Swept::default();
+        let (log, ordinal) = self.log_and_ordinal(org)?;
+        // What cannot be read, or was rolled back, may be what an object belongs to.
+        let catalogue = &self.recordings().catalogue;
+        if !self.logs().state(&log)?.is_sound() || catalogue.check_ready().is_err() || catalogue.trouble().is_some() {
+            return Ok(swept);
+        }
+        for session in sessions {
+            swept.sessions += 1;
+            swept.removed += self.sweep_session(org, log, ordinal, session).await?;
+        }
+        Ok(swept)
+    }
+
+    async fn sweep_session(&self, org: OrgId, log: LogId, ordinal: u32, session: SessionId) -> Result<u64> {
+        // A session starts before its first object is written, so one that is not open now gets no more of them.
+        if self.recordings().find_open(org, session).is_some() {
+            return Ok(0);
+        }
+        let service = self.clone();
+        let keep = super::read::blocking(move || service.hashes(org, log, ordinal, session)).await?;
+        self.recordings().blobs.sweep(log, session, &keep).await
+    }
+
+    /// The hashes that entries name as chunks of a session.
+    fn hashes(&self, org: OrgId, log: LogId, ordinal: u32, session: SessionId) -> Result<HashSet<[u8; 32]>> {
+        const PAGE: usize = 1_000;
+        let query = filter::chunks(session, None);
+        let (mut hashes, mut after) = (HashSet::new(), None);
+        loop {
+            let numbers = self.recordings().catalogue.search(ordinal, &query, Order::Ascending, after, PAGE)?;
+            let Some(last) = numbers.last() else { return Ok(hashes) };
+            after = Some(*last);
+            let indexes: Vec<u64> = numbers.iter().map(|number| number - 1).collect();
+            let mut decoder = crate::encoding::Decoder::default();
+            for record in self.logs().read_many(&log, &indexes)? {
+                if let Some(super::entry::Entry::Chunk(chunk)) = super::entry::Entry::read(org, &decoder.event(record))
+                {
+                    hashes.insert(chunk.sha256);
+                }
+            }
+        }
+    }
+}

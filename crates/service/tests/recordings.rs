@@ -1,0 +1,594 @@
+//! Recordings: what was acknowledged is there and in the log, once, whatever happens; what is damaged is named.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use proptest::test_runner::{Config as ProptestConfig, TestRunner};
+use service::recordings::{
+    EndReason, Endpoint, Finish, NewSession, Session, SessionInfo, SessionPage, SessionQuery, SessionUser, filter,
+};
+use service::search::Query;
+use service::{ErrorKind, OrgId, Principal, Role, Service, SessionId};
+use support::{World, actions, attribute, config};
+
+fn info(user: &str, server: &str) -> SessionInfo {
+    SessionInfo {
+        user: SessionUser { name: Some(user.into()), ..SessionUser::default() },
+        client: Endpoint { address: Some("198.51.100.7".into()), ..Endpoint::default() },
+        server: Endpoint { name: Some(server.into()), port: Some(22), ..Endpoint::default() },
+        protocol: Some("ssh".into()),
+        ..SessionInfo::default()
+    }
+}
+
+fn new(client_id: &str, info: SessionInfo) -> NewSession {
+    NewSession { client_id: Some(client_id.into()), info }
+}
+
+async fn start(world: &World, who: &Principal, client_id: &str) -> SessionId {
+    world.service.start_session(who, world.org(), new(client_id, info("bob", "web1"))).await.unwrap().0.id
+}
+
+async fn append(world: &World, who: &Principal, session: SessionId, offset: u64, bytes: &[u8]) {
+    let bytes = Bytes::copy_from_slice(bytes);
+    world.service.append_chunk(who, world.org(), session, offset, bytes).await.unwrap();
+}
+
+async fn read(
+    service: &Service,
+    who: &Principal,
+    org: OrgId,
+    id: SessionId,
+    range: Option<(u64, u64)>,
+) -> service::Result<Vec<u8>> {
+    let mut reader = service.read_recording(who, org, id, range.map(|(from, to)| from..to)).await?;
+    let mut bytes = Vec::new();
+    while let Some(piece) = reader.next().await? {
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
+}
+
+fn page(world: &World, who: &Principal, filter: &str, limit: usize, after: Option<SessionPage>) -> SessionPage {
+    let filter = service::search::parse::parse(filter).unwrap();
+    let query = SessionQuery { filter, after: after.and_then(|page| page.next), limit };
+    world.service.sessions(who, world.org(), &query, &|_| true).unwrap()
+}
+
+fn list(world: &World, who: &Principal, filter: &str) -> Vec<Session> {
+    page(world, who, filter, 1_000, None).sessions
+}
+
+fn kind<T>(result: service::Result<T>) -> ErrorKind {
+    result.err().expect("it is refused").kind
+}
+
+/// The files of chunks below the data folder.
+fn blobs(world: &World) -> Vec<PathBuf> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { walk(&path, found) } else { found.push(path) }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&world.folder.path().join("data/blobs"), &mut found);
+    found.sort();
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_reads_back_and_is_in_the_log() {
+    let (world, admin) = world().await;
+    let id = start(&world, &admin, "one").await;
+    append(&world, &admin, id, 0, b"first ").await;
+    append(&world, &admin, id, 6, b"second ").await;
+    assert_eq!(
+        read(&world.service, &admin, world.org(), id, None).await.unwrap(),
+        b"first second ",
+        "while it is open"
+    );
+
+    // Closed and opened again in the middle: it goes on where it was.
+    let world = world.reopen(|_| {}).await;
+    append(&world, &admin, id, 13, b"third").await;
+    let finish = Finish { exit: Some(3), bytes: Some(18), ..Finish::default() };
+    let ended = world.service.finish_session(&admin, world.org(), id, finish).await.unwrap();
+    assert_eq!((ended.bytes, ended.chunks), (18, 3));
+    let how = ended.ended.clone().unwrap();
+    assert_eq!((how.reason, how.exit), (EndReason::Finished, Some(3)));
+    let hashes: Vec<[u8; 32]> = [&b"first "[..], b"second ", b"third"].iter().map(|bytes| sha256(bytes)).collect();
+    assert_eq!(how.chunks_sha256, sha256(&hashes.concat()));
+
+    let world = world.reopen(|_| {}).await;
+    assert_eq!(read(&world.service, &admin, world.org(), id, None).await.unwrap(), b"first second third");
+    assert_eq!(world.service.session(&admin, world.org(), id).unwrap(), ended);
+    let events = world.all(&admin, world.org(), &format!("session:{id} -action:session.downloaded"));
+    let chunk = "session.chunk";
+    assert_eq!(actions(&events), ["session.started", chunk, chunk, chunk, "session.finished"]);
+    assert_eq!(attribute(&events[2], "sha256").unwrap(), hex::encode(hashes[1]));
+    let chunks = world.service.session_chunks(&admin, world.org(), id, None, 10).unwrap();
+    assert_eq!(chunks.iter().map(|chunk| chunk.sha256).collect::<Vec<_>>(), hashes);
+    assert_eq!(chunks.iter().map(|chunk| chunk.number).collect::<Vec<_>>(), support::numbers(&events[1..4]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_again_answers_the_same_and_something_else_does_not() {
+    let (world, admin) = world().await;
+    let service = &world.service;
+    let id = start(&world, &admin, "one").await;
+    let (again, duplicate) = service.start_session(&admin, world.org(), new("one", info("bob", "web1"))).await.unwrap();
+    assert_eq!((again.id, duplicate), (id, true));
+    let other = service.start_session(&admin, world.org(), new("one", info("eve", "web1"))).await;
+    assert_eq!(kind(other), ErrorKind::Conflict);
+    assert_ne!(start(&world, &admin, "ONE").await, id, "case counts in ids");
+
+    let put =
+        |offset, bytes: &'static [u8]| service.append_chunk(&admin, world.org(), id, offset, Bytes::from_static(bytes));
+    let first = put(0, b"abc").await.unwrap();
+    assert!(!first.duplicate);
+    let again = put(0, b"abc").await.unwrap();
+    assert!(again.duplicate);
+    assert_eq!((again.number, again.sha256, again.end()), (first.number, first.sha256, 3));
+    for (offset, bytes) in [(0, &b"abd"[..]), (0, b"ab"), (1, b"bc"), (4, b"gap")] {
+        assert_eq!(kind(put(offset, bytes).await), ErrorKind::Conflict, "{offset}");
+    }
+    assert_eq!(kind(put(3, b"").await), ErrorKind::Invalid);
+    let long = Bytes::from(vec![0; service::recordings::CHUNK_BYTES_MAX + 1]);
+    assert_eq!(kind(service.append_chunk(&admin, world.org(), id, 3, long).await), ErrorKind::TooLarge);
+
+    let finish = |bytes| service.finish_session(&admin, world.org(), id, Finish { bytes, ..Finish::default() });
+    assert_eq!(kind(finish(Some(4)).await), ErrorKind::Conflict);
+    let ended = finish(Some(3)).await.unwrap();
+    assert_eq!(finish(None).await.unwrap(), ended);
+    assert_eq!(finish(Some(3)).await.unwrap(), ended);
+    let aborted = Finish { aborted: true, ..Finish::default() };
+    assert_eq!(kind(service.finish_session(&admin, world.org(), id, aborted).await), ErrorKind::Conflict);
+    assert!(put(0, b"abc").await.unwrap().duplicate, "its recorder may have missed the answer");
+    assert_eq!(kind(put(3, b"more").await), ErrorKind::Conflict);
+    let (again, duplicate) = service.start_session(&admin, world.org(), new("one", info("bob", "web1"))).await.unwrap();
+    assert_eq!((again, duplicate), (ended, true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_to_a_chunk_is_named_and_the_others_are_given() {
+    let (world, admin) = world().await;
+    let id = start(&world, &admin, "one").await;
+    for at in 0..3 {
+        append(&world, &admin, id, at * 4, format!("{at}xyz").as_bytes()).await;
+    }
+    let chunks = world.service.session_chunks(&admin, world.org(), id, None, 10).unwrap();
+    let file = |at: usize| {
+        let name = hex::encode(chunks[at].sha256);
+        blobs(&world).into_iter().find(|path| path.ends_with(&name)).unwrap()
+    };
+    let (path, whole) = (file(1), std::fs::read(file(1)).unwrap());
+    let mut flipped = whole.clone();
+    flipped[2] ^= 1;
+    let longer = [&whole[..], b"!"].concat();
+    for damage in [&flipped[..], &longer, &whole[..2], b""] {
+        std::fs::write(&path, damage).unwrap();
+        let error = read(&world.service, &admin, world.org(), id, None).await.unwrap_err();
+        assert_eq!((error.kind, error.message.contains("chunk_changed")), (ErrorKind::Corrupt, true), "{error:?}");
+        assert_eq!(read(&world.service, &admin, world.org(), id, Some((0, 4))).await.unwrap(), b"0xyz");
+        assert_eq!(read(&world.service, &admin, world.org(), id, Some((9, 12))).await.unwrap(), b"xyz");
+    }
+    std::fs::remove_file(&path).unwrap();
+    let error = read(&world.service, &admin, world.org(), id, Some((5, 6))).await.unwrap_err();
+    assert_eq!((error.kind, error.message.contains("chunk_missing")), (ErrorKind::Corrupt, true), "{error:?}");
+    std::fs::write(&path, &whole).unwrap();
+    assert_eq!(read(&world.service, &admin, world.org(), id, Some((3, 9))).await.unwrap(), b"z1xyz2");
+    assert_eq!(
+        read(&world.service, &admin, world.org(), id, Some((11, 99))).await.unwrap(),
+        b"z",
+        "cut to what is there"
+    );
+    assert_eq!(kind(read(&world.service, &admin, world.org(), id, Some((12, 13))).await), ErrorKind::Invalid);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_nobody_finishes_ends_by_itself_also_after_a_restart() {
+    let (world, admin) = world().await;
+    let (quiet, busy) = (start(&world, &admin, "quiet").await, start(&world, &admin, "busy").await);
+    let hour = Duration::from_secs(3_600).as_micros() as u64;
+    world.clock.advance(20 * hour);
+    append(&world, &admin, busy, 0, b"still here").await;
+    world.clock.advance(4 * hour);
+    let world = world.reopen(|_| {}).await;
+    world.service.settle().await;
+    let ended = world.service.session(&admin, world.org(), quiet).unwrap();
+    let how = ended.ended.clone().unwrap();
+    assert_eq!((how.reason, how.at), (EndReason::Timeout, ended.started_at), "it ended when something came last");
+    assert!(world.service.session(&admin, world.org(), busy).unwrap().is_active());
+    assert_eq!(
+        kind(world.service.finish_session(&admin, world.org(), quiet, Finish::default()).await),
+        ErrorKind::Conflict
+    );
+    world.clock.advance(20 * hour);
+    world.service.settle().await;
+    let ended = world.service.session(&admin, world.org(), busy).unwrap();
+    assert_eq!((ended.bytes, ended.ended.unwrap().reason), (10, EndReason::Timeout));
+    let events = world.all(&admin, world.org(), &format!("session:{busy} action:session.finished"));
+    assert_eq!(attribute(&events[0], "reason").as_deref(), Some("timeout"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_records_does_not_view_and_who_views_does_not_record() {
+    let (world, admin) = world().await;
+    let org = world.org();
+    let (_, _, sender) = world.account(org, "rec@example.com", &[Role::Sender]).await;
+    let (_, _, other) = world.account(org, "rec2@example.com", &[Role::Sender]).await;
+    let (_, _, auditor) = world.account(org, "aud@example.com", &[Role::Auditor]).await;
+    let below = world.service.create_org(&admin, org, "EU").await.unwrap().id;
+    let (_, _, foreign) = world.account(below, "eu@example.com", &[Role::Admin]).await;
+    let service = &world.service;
+
+    let id = start(&world, &sender, "one").await;
+    append(&world, &sender, id, 0, b"secret").await;
+    assert_eq!(kind(service.session(&sender, org, id)), ErrorKind::Forbidden);
+    assert_eq!(kind(read(service, &sender, org, id, None).await), ErrorKind::Forbidden);
+    assert_eq!(read(service, &auditor, org, id, None).await.unwrap(), b"secret");
+    assert_eq!(kind(service.start_session(&auditor, org, NewSession::default()).await), ErrorKind::Forbidden);
+    // Another sender of the same organisation can neither add to it nor end it.
+    let bytes = Bytes::from_static(b"forged");
+    assert_eq!(kind(service.append_chunk(&other, org, id, 6, bytes.clone()).await), ErrorKind::Forbidden);
+    assert_eq!(kind(service.finish_session(&other, org, id, Finish::default()).await), ErrorKind::Forbidden);
+    // In another organisation it does not exist, whoever asks, and whichever organisation is named.
+    for who in [&foreign, &admin] {
+        assert_eq!(kind(service.session(who, below, id)), ErrorKind::NotFound);
+        assert_eq!(kind(read(service, who, below, id, None).await), ErrorKind::NotFound);
+        assert_eq!(kind(service.append_chunk(who, below, id, 6, bytes.clone()).await), ErrorKind::NotFound);
+    }
+    assert_eq!(kind(service.session(&foreign, org, id)), ErrorKind::NotFound);
+    let all = SessionQuery { filter: Query::All, after: None, limit: 10 };
+    assert!(service.sessions(&foreign, below, &all, &|_| true).unwrap().sessions.is_empty());
+    service.finish_session(&admin, org, id, Finish::default()).await.unwrap();
+    // Nobody can hand in an event that makes a session.
+    let forged = format!(
+        r#"{{"kind":"session","action":"session.finished","session":"{}","attributes":{{"reason":"finished"}}}}"#,
+        SessionId::new(1, [7; 8])
+    );
+    world.send(&sender, org, &[&forged]).await;
+    let world = world.reopen(|data| std::fs::remove_dir_all(data.join("state")).unwrap()).await;
+    assert_eq!(list(&world, &auditor, "").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_organisation_with_an_active_key_takes_no_recordings() {
+    /// Of `specs/vectors/seccure.json`, `url-record`.
+    const KEY: &str = "+_H}sR>M>P;S15aqNpzx?Qv>H9D*%,/-{Fb}euo4";
+    let (world, admin) = world().await;
+    let id = start(&world, &admin, "one").await;
+    append(&world, &admin, id, 0, b"in clear").await;
+    world.service.add_key(&admin, world.org(), "k", KEY).await.unwrap();
+    world.service.activate_key(&admin, world.org(), "k").await.unwrap();
+    let ended = world.service.session(&admin, world.org(), id).unwrap();
+    assert_eq!(ended.ended.unwrap().reason, EndReason::Closed, "it ended before the switch");
+    let refused = world.service.start_session(&admin, world.org(), new("two", info("bob", "web1"))).await;
+    let error = refused.unwrap_err();
+    assert_eq!((error.kind, error.message.contains("encrypted")), (ErrorKind::Conflict, true), "{error:?}");
+    world.service.retire_key(&admin, world.org(), "k", true).await.unwrap();
+    start(&world, &admin, "two").await;
+    let world = world.reopen(|data| std::fs::remove_dir_all(data.join("state")).unwrap()).await;
+    assert_eq!(list(&world, &admin, "").len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_look_at_a_recording_is_in_the_trail() {
+    let (world, admin) = world().await;
+    let (_, _, auditor) = world.account(world.org(), "aud@example.com", &[Role::Auditor]).await;
+    let id = start(&world, &admin, "one").await;
+    append(&world, &admin, id, 0, b"0123456789").await;
+    for _ in 0..2 {
+        read(&world.service, &auditor, world.org(), id, None).await.unwrap();
+    }
+    for from in 0..5 {
+        read(&world.service, &auditor, world.org(), id, Some((from, 10))).await.unwrap();
+    }
+    let accesses =
+        |world: &World| world.service.session_accesses(&auditor, world.org(), id, "session.downloaded", 100).unwrap();
+    let seen = accesses(&world);
+    assert_eq!(seen.len(), 3, "two of the whole, and the first of the ranges at once");
+    for access in &seen {
+        assert_eq!(access.name.as_deref(), Some("aud@example.com"));
+        assert_eq!(access.address.as_deref(), Some("203.0.113.2"));
+        assert_eq!(access.account, Some(auditor.account));
+    }
+    world.clock.advance(61_000_000);
+    world.service.settle().await;
+    assert_eq!(accesses(&world).iter().map(|access| access.count).sum::<u64>(), 7);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_are_found_by_what_is_known_of_them() {
+    let (world, admin) = world().await;
+    let rich = SessionInfo {
+        user: SessionUser {
+            gateway_name: Some("Alice".into()),
+            server_names: vec!["root".into(), "oracle".into()],
+            ..SessionUser::default()
+        },
+        started_at: Some("2026-01-02T03:04:05Z".into()),
+        command: Some("sudo systemctl restart nginx".into()),
+        vault: serde_json::from_str(r#"{"request":{"id":"R-77"}}"#).unwrap(),
+        ..info("alice.real", "db1")
+    };
+    let (one, _) = world.service.start_session(&admin, world.org(), new("rich", rich.clone())).await.unwrap();
+    let two = start(&world, &admin, "plain").await;
+    world.service.finish_session(&admin, world.org(), two, Finish::default()).await.unwrap();
+    let check = |world: &World, filter: &str, expected: &[SessionId]| {
+        let found: Vec<SessionId> = list(world, &admin, filter).into_iter().map(|session| session.id).collect();
+        assert_eq!(found, expected, "{filter}");
+        let query = service::search::parse::parse(filter).unwrap();
+        let count = world.service.count_sessions(&admin, world.org(), &query, 100).unwrap();
+        assert_eq!(count, expected.len() as u64, "{filter}");
+    };
+    // What is not in the index yet, what is, and an index made anew give the same answers.
+    let mut world = world;
+    for round in 0..3 {
+        check(&world, "", &[two, one.id]);
+        check(&world, "actor:alice", &[one.id]);
+        check(&world, "actor:ORACLE", &[one.id]);
+        check(&world, "tag:\"user:alice\"", &[one.id]);
+        check(&world, "tag:\"user.name:bob\"", &[two]);
+        check(&world, "tag:\"server.port:22\" source:198.51.100.7", &[two, one.id]);
+        check(&world, "target:db1", &[one.id]);
+        check(&world, "systemctl", &[one.id]);
+        check(&world, "tag:\"vault.request.id:r-77\"", &[one.id]);
+        check(&world, "tag:\"active:true\"", &[one.id]);
+        check(&world, "tag:\"active:false\"", &[two]);
+        check(&world, "tag:\"reason:finished\"", &[two]);
+        check(&world, "-tag:\"protocol:ssh\"", &[]);
+        let ends = world.service.count_sessions(&admin, world.org(), &filter::ended_until(1_767_999_999_000_000), 9);
+        assert_eq!(ends.unwrap(), 1, "an open session fails only if it started later");
+        world = world
+            .reopen(|data| {
+                if round == 1 {
+                    std::fs::remove_dir_all(data.join("state/sessions")).unwrap();
+                }
+            })
+            .await;
+    }
+    assert_eq!(world.service.session(&admin, world.org(), one.id).unwrap().info, rich);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_follow_each_other_without_gap_or_repeat() {
+    let (world, admin) = world().await;
+    // Many of them start at one moment: pages must not stick to it.
+    let mut expected = Vec::new();
+    for n in 0..60 {
+        if n % 20 == 0 {
+            world.clock.advance(1_000_000);
+        }
+        expected.push(start(&world, &admin, &format!("s{n}")).await);
+    }
+    expected.reverse();
+    let world = world.reopen(|_| {}).await;
+    for limit in [1, 7, 60, 1_000] {
+        let (mut found, mut last) = (Vec::new(), None);
+        // Bounded: a page that does not move on would otherwise be read for ever.
+        for _ in 0..=60 {
+            let page = page(&world, &admin, "", limit, last.take());
+            assert!(page.sessions.len() <= limit);
+            found.extend(page.sessions.iter().map(|session| session.id));
+            if page.next.is_none() {
+                break;
+            }
+            last = Some(page);
+        }
+        assert_eq!(found, expected, "{limit}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_entry_names_is_swept_and_nothing_else_is() {
+    let (world, admin) = world().await;
+    let (id, open) = (start(&world, &admin, "one").await, start(&world, &admin, "two").await);
+    append(&world, &admin, id, 0, b"kept").await;
+    append(&world, &admin, open, 0, b"kept too").await;
+    world.service.finish_session(&admin, world.org(), id, Finish::default()).await.unwrap();
+    let kept = blobs(&world);
+    assert_eq!(kept.len(), 2);
+    // As a crash leaves them: a chunk whose entry never came, a half-written one, a session that nobody knows.
+    let folder = kept.iter().find(|path| path.to_string_lossy().contains(&id.to_string())).unwrap().parent().unwrap();
+    std::fs::write(folder.join("00".repeat(32)), b"never logged").unwrap();
+    std::fs::write(folder.join(format!("{}#1", "11".repeat(32))), b"half").unwrap();
+    let unknown = folder.parent().unwrap().join(SessionId::new(1, [7; 8]).to_string());
+    std::fs::create_dir(&unknown).unwrap();
+    std::fs::write(unknown.join("22".repeat(32)), b"of nobody").unwrap();
+    let swept = world.service.sweep_recordings().await.unwrap();
+    assert_eq!((swept.sessions, swept.removed), (3, 2));
+    assert_eq!(blobs(&world), kept);
+    assert_eq!(read(&world.service, &admin, world.org(), open, None).await.unwrap(), b"kept too");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_erased_leaves_store_and_catalogue() {
+    let (world, admin) = world().await;
+    let id = start(&world, &admin, "one").await;
+    append(&world, &admin, id, 0, b"harmless").await;
+    append(&world, &admin, id, 8, b"personal").await;
+    let chunk = world.service.session_chunks(&admin, world.org(), id, None, 10).unwrap().pop().unwrap();
+    let order = service::ErasureOrder { numbers: vec![chunk.number], ground: "g".into(), ordered_by: "o".into() };
+    let refused = world.service.erase_events(&admin, world.org(), order.clone()).await;
+    assert_eq!(kind(refused), ErrorKind::Conflict, "it is open");
+    world.service.finish_session(&admin, world.org(), id, Finish::default()).await.unwrap();
+    world.service.erase_events(&admin, world.org(), order).await.unwrap();
+    assert_eq!(blobs(&world).len(), 1);
+    let mut world = world;
+    for _ in 0..2 {
+        assert_eq!(read(&world.service, &admin, world.org(), id, Some((0, 8))).await.unwrap(), b"harmless");
+        let error = read(&world.service, &admin, world.org(), id, None).await.unwrap_err();
+        assert_eq!((error.kind, error.message.contains("erased")), (ErrorKind::NotFound, true), "{error:?}");
+        world = world.reopen(|data| std::fs::remove_dir_all(data.join("state")).unwrap()).await;
+    }
+}
+
+/// A store that takes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hash_is_in_the_log_only_after_its_chunk_is_in_the_store() {
+    let (world, admin) = world().await;
+    let id = start(&world, &admin, "one").await;
+    append(&world, &admin, id, 0, b"there").await;
+    // Where the folder of the session should be is a file that nothing can be written under.
+    let folder = blobs(&world)[0].parent().unwrap().to_owned();
+    let aside = folder.with_extension("aside");
+    std::fs::rename(&folder, &aside).unwrap();
+    std::fs::write(&folder, b"in the way").unwrap();
+    let before = world.service.head(&admin, world.org()).unwrap().size;
+    let put = || world.service.append_chunk(&admin, world.org(), id, 5, Bytes::from_static(b" more"));
+    assert_eq!(kind(put().await), ErrorKind::Unavailable);
+    assert_eq!(world.service.head(&admin, world.org()).unwrap().size, before);
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::rename(&aside, &folder).unwrap();
+    put().await.unwrap();
+    assert_eq!(read(&world.service, &admin, world.org(), id, None).await.unwrap(), b"there more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_are_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = std::sync::Arc::new(log::ManualClock::new(support::START_US));
+    let made = Service::init(&config(&folder, &clock, 1), support::init()).unwrap();
+    let mut config = config(&folder, &clock, 2);
+    config.recordings.recording_bytes_max = 10;
+    config.recordings.open_sessions_max = 1;
+    let world = World { service: Service::open(config).unwrap(), folder, clock, made };
+    let admin = world.admin().await;
+    let id = start(&world, &admin, "one").await;
+    let second = world.service.start_session(&admin, world.org(), NewSession::default()).await;
+    assert_eq!(kind(second), ErrorKind::Overloaded);
+    append(&world, &admin, id, 0, b"0123456789").await;
+    let more = world.service.append_chunk(&admin, world.org(), id, 10, Bytes::from_static(b"x")).await;
+    assert_eq!(kind(more), ErrorKind::TooLarge);
+    world.service.finish_session(&admin, world.org(), id, Finish::default()).await.unwrap();
+    start(&world, &admin, "two").await;
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Start(u8),
+    Append(u8, Vec<u8>),
+    Finish(u8),
+    Reopen,
+    /// Without a goodbye: the catalogue is as its last commit left it.
+    Crash,
+    Forget,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        2 => (0u8..5).prop_map(Step::Start),
+        6 => (0u8..5, prop::collection::vec(any::<u8>(), 1..200)).prop_map(|(of, bytes)| Step::Append(of, bytes)),
+        1 => (0u8..5).prop_map(Step::Finish),
+        1 => Just(Step::Reopen),
+        1 => Just(Step::Crash),
+        1 => Just(Step::Forget),
+    ]
+}
+
+/// Goal: after any history everything acknowledged is there, once, in order, and the catalogue says so. Method: a model
+/// (client's id → bytes, over or not) beside the service; a crash is a copy of the folder taken while the service runs.
+#[test]
+fn any_history_of_recordings_reads_back_after_crashes() {
+    let mut runner = TestRunner::new(ProptestConfig { cases: 6, ..ProptestConfig::default() });
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runner
+        .run(&prop::collection::vec(step(), 1..40), |steps| {
+            runtime.block_on(async {
+                let (mut world, admin) = world().await;
+                let mut model: BTreeMap<u8, (SessionId, Vec<u8>, bool)> = BTreeMap::new();
+                for step in steps {
+                    match step {
+                        Step::Start(of) => {
+                            let id = start(&world, &admin, &of.to_string()).await;
+                            let there = model.entry(of).or_insert((id, Vec::new(), false));
+                            assert_eq!(there.0, id);
+                        }
+                        Step::Append(of, bytes) => {
+                            let Some((id, sent, over)) = model.get_mut(&of) else { continue };
+                            let put = world.service.append_chunk(
+                                &admin,
+                                world.org(),
+                                *id,
+                                sent.len() as u64,
+                                Bytes::from(bytes.clone()),
+                            );
+                            assert_eq!(put.await.is_ok(), !*over);
+                            if !*over {
+                                sent.extend(bytes);
+                            }
+                        }
+                        Step::Finish(of) => {
+                            let Some((id, _, over)) = model.get_mut(&of) else { continue };
+                            world.service.finish_session(&admin, world.org(), *id, Finish::default()).await.unwrap();
+                            *over = true;
+                        }
+                        Step::Reopen => world = world.reopen(|_| {}).await,
+                        Step::Forget => {
+                            world = world.reopen(|data| std::fs::remove_dir_all(data.join("state")).unwrap()).await;
+                        }
+                        Step::Crash => world = crashed(world).await,
+                    }
+                }
+                for (id, sent, over) in model.values() {
+                    assert_eq!(&read(&world.service, &admin, world.org(), *id, None).await.unwrap(), sent);
+                    let session = world.service.session(&admin, world.org(), *id).unwrap();
+                    assert_eq!((session.bytes, session.is_active()), (sent.len() as u64, !*over));
+                    let (from, to) = (sent.len() as u64 / 3, sent.len() as u64 * 2 / 3);
+                    if from < to {
+                        let part = read(&world.service, &admin, world.org(), *id, Some((from, to))).await.unwrap();
+                        assert_eq!(part, sent[from as usize..to as usize]);
+                    }
+                }
+                let mut known: Vec<SessionId> = list(&world, &admin, "").iter().map(|session| session.id).collect();
+                known.sort();
+                let mut expected: Vec<SessionId> = model.values().map(|(id, ..)| *id).collect();
+                expected.sort();
+                assert_eq!(known, expected);
+                world.service.shutdown().await;
+            });
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// The world as a power cut leaves it: what is on the disk at this moment, opened by another process.
+async fn crashed(world: World) -> World {
+    fn copy(from: &Path, to: &Path) {
+        std::fs::create_dir_all(to).unwrap();
+        for entry in std::fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            let to = to.join(entry.file_name());
+            match entry.file_type().unwrap().is_dir() {
+                true => copy(&entry.path(), &to),
+                // The index may remove a file of its own while we look.
+                false => drop(std::fs::copy(entry.path(), to)),
+            }
+        }
+    }
+    let World { folder, clock, made, service } = world;
+    let after = tempfile::tempdir().unwrap();
+    copy(folder.path(), after.path());
+    service.shutdown().await;
+    drop(folder);
+    let service = Service::open(config(&after, &clock, 4)).unwrap();
+    World { folder: after, clock, made, service }
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(bytes).into()
+}
+
+async fn world() -> (World, Principal) {
+    let world = World::new();
+    let admin = world.admin().await;
+    (world, admin)
+}
