@@ -67,6 +67,7 @@ struct File {
     witnesses: Option<WitnessesFile>,
     timestamps: Option<TimestampsFile>,
     recordings: Option<RecordingsFile>,
+    sps: Option<SpsFile>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -112,6 +113,13 @@ struct VerificationFile {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct SpsFile {
+    idle_seconds: Option<u64>,
+    search_role: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct OctopaiFile {
     issuer: Option<String>,
     audience: Option<String>,
@@ -144,6 +152,8 @@ pub struct Settings {
     pub verify_mib_per_second: Setting<u64>,
     pub octopai_issuer: Setting<String>,
     pub octopai_audience: Setting<String>,
+    pub sps_idle_seconds: Setting<u64>,
+    pub sps_search_role: Setting<String>,
     /// Trust policy (C2SP tlog-policy) whose witnesses are asked to cosign every log.
     pub witnesses_policy: Setting<Option<PathBuf>>,
     /// Policies of single organisations, by slug.
@@ -191,6 +201,7 @@ impl Settings {
         let layers = Layers { file, sources };
         let lockout = from_file.lockout.unwrap_or_default();
         let octopai = from_file.octopai.unwrap_or_default();
+        let sps = from_file.sps.unwrap_or_default();
         let verification = from_file.verification.unwrap_or_default();
         let witnesses = from_file.witnesses.unwrap_or_default();
         let timestamps = from_file.timestamps.unwrap_or_default();
@@ -232,6 +243,8 @@ impl Settings {
             verify_mib_per_second: layers.or_default("", None, verification.mib_per_second, 64),
             octopai_issuer: layers.or_default("", None, octopai.issuer, "Counterfoil".to_owned()),
             octopai_audience: layers.or_default("", None, octopai.audience, "Counterfoil".to_owned()),
+            sps_idle_seconds: layers.or_default("", None, sps.idle_seconds, 1_200),
+            sps_search_role: layers.or_default("", None, sps.search_role, "search-local".to_owned()),
             witnesses_policy: layers.only_filed(witnesses.policy),
             witnesses_organisations: layers.or_default("", None, witnesses.organisations, BTreeMap::new()),
             witnesses_patience_seconds: layers.or_default("", None, witnesses.patience_seconds, 600),
@@ -295,6 +308,8 @@ impl Settings {
             row("verification.mib_per_second", &self.verify_mib_per_second, ToString::to_string),
             row("octopai.issuer", &self.octopai_issuer, |v| format!("{v:?}")),
             row("octopai.audience", &self.octopai_audience, |v| format!("{v:?}")),
+            row("sps.idle_seconds", &self.sps_idle_seconds, |v| v.to_string()),
+            row("sps.search_role", &self.sps_search_role, |v| format!("{v:?}")),
             row("witnesses.policy", &self.witnesses_policy, text),
             row("witnesses.organisations", &self.witnesses_organisations, |v| format!("{v:?}")),
             row("witnesses.patience_seconds", &self.witnesses_patience_seconds, ToString::to_string),

@@ -104,7 +104,7 @@ async fn accept(
             let _place = place;
             let _ = stream.set_nodelay(true);
             match tls {
-                None => serve(stream, peer, router, watcher).await,
+                None => serve(stream, peer, false, router, watcher).await,
                 Some(config) => handshake(stream, peer, config, router, watcher).await,
             }
         });
@@ -124,18 +124,26 @@ async fn handshake(
     watcher: hyper_util::server::graceful::Watcher,
 ) {
     match tokio::time::timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(config).accept(stream)).await {
-        Ok(Ok(stream)) => serve(stream, peer, router, watcher).await,
+        Ok(Ok(stream)) => serve(stream, peer, true, router, watcher).await,
         Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
         Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
     }
 }
 
-async fn serve<S>(stream: S, peer: SocketAddr, router: Router, watcher: hyper_util::server::graceful::Watcher)
-where
+async fn serve<S>(
+    stream: S,
+    peer: SocketAddr,
+    over_tls: bool,
+    router: Router,
+    watcher: hyper_util::server::graceful::Watcher,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
+        if over_tls {
+            request.extensions_mut().insert(dialects::http::OverTls);
+        }
         router.clone().oneshot(request)
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());

@@ -41,7 +41,7 @@ macro_rules! dialects {
 }
 
 // rustfmt does not follow modules declared by a macro: format files in these folders by name (`just fmt`).
-dialects! { native, octopai, silo, activid }
+dialects! { native, octopai, sps, silo, activid }
 
 /// One API, as the frame sees it.
 pub struct Dialect {
@@ -88,6 +88,8 @@ pub struct Settings {
     pub elsewhere: Router,
     /// Settings of the Octopai dialect.
     pub octopai: octopai::Settings,
+    /// Settings of the SPS dialect.
+    pub sps: sps::Settings,
 }
 
 impl Default for Settings {
@@ -104,6 +106,7 @@ impl Default for Settings {
             watcher: None,
             elsewhere: Router::new(),
             octopai: octopai::Settings::default(),
+            sps: sps::Settings::default(),
         }
     }
 }

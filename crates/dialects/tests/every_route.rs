@@ -13,7 +13,7 @@ use axum::body::Body;
 use axum::http::Request;
 use dialects::http::route::{Needs, RouteSpec};
 use serde_json::Value;
-use service::recordings::NewSession;
+use service::recordings::{Finish, NewSession};
 use service::{NewToken, Principal, Role, Scope, TokenForm, Verb};
 use support::{PASSWORD, World, scoped_token, token};
 
@@ -219,6 +219,15 @@ async fn request(
             world.service.start_session(ann, world.org, new).await.unwrap().0.id.to_string()
         }
     };
+    let is_sps = dialects::sps::ROUTES.contains(spec);
+    let id = if is_sps && spec.path.contains("{id}") { recorded(world, ann).await } else { id };
+    if spec.path.ends_with("/screenshots/{record}") {
+        // Only what was drawn can be fetched.
+        let cookie = format!("session_id={}", world.names["ann"]);
+        let mut draw = world.request("POST", &format!("/api/audit/sessions/{id}/_generate?record_ids=1"), None, "");
+        draw.headers_mut().insert("cookie", cookie.parse().unwrap());
+        assert_eq!(world.ask(draw).await.0, 200);
+    }
     let rest = match spec.path {
         path if path.contains("/tile/") => "0/000.p/1",
         path if path.contains("/checkpoint/") => &world.service.head(ann, world.org).unwrap().size.to_string(),
@@ -233,9 +242,13 @@ async fn request(
         .replace("{seq}", "1")
         .replace("{name}", KEY_NAME)
         .replace("{session}", &session)
+        .replace("{record}", "1")
         .replace("{*rest}", rest)
         .replace("{rest}", rest);
     let path = match path.rsplit('/').next() {
+        Some("_generate") => path + "?record_ids=1",
+        Some("stats") => path + "?field=protocol",
+        Some("histogram") => path + "?field=start_time",
         Some("extends") => path + "?from=1",
         Some("evidence") => path + "?seq=1",
         Some("chunks") if spec.method == "POST" => path + "?offset=0",
@@ -250,12 +263,31 @@ async fn request(
         ("GET", _) => "",
         _ => "{}",
     };
+    if is_sps {
+        let mut request = world.request(spec.method, &path, None, body);
+        if let Some(secret) = credential {
+            request.headers_mut().insert("cookie", format!("session_id={secret}").parse().unwrap());
+        }
+        return request;
+    }
     let mut request = world.request(spec.method, &path, credential, body);
     if elsewhere && spec.path.starts_with("/api/UserAccount") {
         let slug = world.service.get_org(ann, world.org).unwrap().slug;
         request.headers_mut().insert("host", format!("{slug}.example.com").parse().unwrap());
     }
     request
+}
+
+/// A recorded session, the same one each time.
+async fn recorded(world: &World, ann: &Principal) -> String {
+    let new = NewSession { client_id: Some("recorded".to_owned()), ..NewSession::default() };
+    let (session, is_new) = world.service.start_session(ann, world.org, new).await.unwrap();
+    if is_new {
+        let bytes = "{\"version\":2,\"width\":80,\"height\":24}\n[0.5,\"o\",\"hello\"]\n";
+        world.service.append_chunk(ann, world.org, session.id, 0, bytes.into()).await.unwrap();
+        world.service.finish_session(ann, world.org, session.id, Finish::default()).await.unwrap();
+    }
+    session.id.to_string()
 }
 
 const KEY_NAME: &str = "collector";

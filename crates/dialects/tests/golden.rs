@@ -41,6 +41,11 @@ async fn activid_replies_are_those_of_the_golden_files() {
     play_all("activid").await;
 }
 
+#[tokio::test]
+async fn sps_replies_are_those_of_the_golden_files() {
+    play_all("sps").await;
+}
+
 #[test]
 fn every_dialect_has_golden_files() {
     for dialect in dialects::DIALECTS {

@@ -75,9 +75,10 @@ pub use log::{LogState, ReadOnlyReason};
 
 /// Stores for recordings, for the program to configure.
 pub use object_store;
+/// The query tree and the native query language, for dialects that make queries.
+pub use replay;
 /// Encryption to keys of organisations: the schemes by name.
 pub use seal;
-/// The query tree and the native query language, for dialects that make queries.
 pub use search;
 /// Checkpoints, tiles, notes and proofs, for dialects that show them.
 pub use tlog;

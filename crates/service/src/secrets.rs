@@ -12,7 +12,7 @@ use crate::tokens::TokenForm;
 /// Longest secret that is looked up, in bytes; longer ones cannot be ours.
 pub const SECRET_BYTES_MAX: usize = 8 * 1024;
 
-/// SHA-256 of a token's secret. Secrets have at least 192 random bits, so a plain hash cannot be searched.
+/// SHA-256 of a token's secret. Secrets have at least 160 random bits, so a plain hash cannot be searched.
 pub type SecretHash = [u8; 32];
 
 /// Hashes a secret as tokens are kept and looked up by.
@@ -31,6 +31,7 @@ pub fn draw(form: &TokenForm, entropy: &dyn Entropy) -> Zeroizing<String> {
         TokenForm::Native => format!("cf_{}", URL_SAFE_NO_PAD.encode(*random::<32>(entropy))),
         TokenForm::Extraction => STANDARD.encode(*random::<24>(entropy)),
         TokenForm::Refresh => STANDARD.encode(*random::<64>(entropy)),
+        TokenForm::Session => hex::encode(*random::<20>(entropy)),
         TokenForm::Supplied(secret) => secret.clone(),
     })
 }
@@ -58,6 +59,8 @@ mod tests {
         assert_eq!(STANDARD.encode(STANDARD.decode(&*extraction).unwrap()), *extraction);
         let refresh = draw(&TokenForm::Refresh, &entropy);
         assert_eq!((refresh.len(), STANDARD.decode(&*refresh).unwrap().len()), (88, 64));
+        let session = draw(&TokenForm::Session, &entropy);
+        assert!(session.len() == 40 && session.bytes().all(|byte| b"0123456789abcdef".contains(&byte)), "{}", *session);
         assert_eq!(*draw(&TokenForm::Supplied("abc".into()), &entropy), "abc");
         assert_ne!(*draw(&TokenForm::Native, &entropy), *draw(&TokenForm::Native, &entropy));
     }

@@ -26,7 +26,7 @@ use crate::outbound::Outbound;
 use crate::own_events::{self, OwnEvents};
 use crate::passwords::Passwords;
 use crate::projection::Projections;
-use crate::recordings::{Recordings, catalogue};
+use crate::recordings::{Recordings, catalogue, indexing};
 use crate::sealing::Sealer;
 use crate::secrets;
 use crate::verification::{VerificationOptions, Verifications};
@@ -198,6 +198,7 @@ impl Service {
     pub fn rebuild(config: Config, progress: &mut dyn FnMut(u64, u64)) -> Result<Rebuilt> {
         let folder = Folder::open(&config.data)?;
         catalogue::remove(&config.data)?;
+        indexing::remove_all(&config.data)?;
         for path in [index_path(&config.data), snapshot_path(&config.data)] {
             let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             match removed {

@@ -47,6 +47,8 @@ pub enum TokenForm {
     Extraction,
     /// 88 characters of base64: 64 random bytes.
     Refresh,
+    /// 40 lower-case hexadecimal digits: 20 random bytes, as cookies of sessions have.
+    Session,
     /// Made by a dialect (a signed token, say); we keep its hash only. At most 8 KiB.
     Supplied(String),
 }

@@ -232,6 +232,14 @@ fn router(
             issuer: settings.octopai_issuer.value.clone(),
             audience: settings.octopai_audience.value.clone(),
         },
+        sps: dialects::sps::Settings {
+            idle_timeout: Duration::from_secs(settings.sps_idle_seconds.value.max(1)),
+            role: settings
+                .sps_search_role
+                .value
+                .parse()
+                .map_err(|why| output::usage(format!("sps.search_role: {why}")))?,
+        },
         ..dialects::Settings::default()
     };
     Ok(dialects::router(service, dialect_settings))

@@ -7,3 +7,7 @@ pub mod path;
 pub mod request_id;
 #[macro_use]
 pub mod route;
+
+/// A request's extension: it came over TLS. Whoever accepts the connection puts it there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OverTls;

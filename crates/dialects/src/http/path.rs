@@ -57,12 +57,24 @@ pub fn set_path(request: &mut Request, path: &str) {
 /// `inner`, whose routes are registered in lower case and without a trailing slash, for clients that write paths in any
 /// case and with one.
 pub fn folding_case(inner: Router) -> Router {
-    Router::new().fallback_service(Folding { inner })
+    Router::new().fallback_service(Folding { inner, fold: folded })
+}
+
+/// `inner`, whose routes are registered without a trailing slash, for clients that write paths with one.
+pub fn without_trailing_slash(inner: Router) -> Router {
+    Router::new().fallback_service(Folding { inner, fold: trimmed })
+}
+
+/// `path` without a trailing slash.
+fn trimmed(path: &str) -> String {
+    let path = path.trim_end_matches('/');
+    if path.is_empty() { "/".to_owned() } else { path.to_owned() }
 }
 
 #[derive(Clone)]
 struct Folding {
     inner: Router,
+    fold: fn(&str) -> String,
 }
 
 impl Service<Request> for Folding {
@@ -75,7 +87,7 @@ impl Service<Request> for Folding {
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let path = folded(request.uri().path());
+        let path = (self.fold)(request.uri().path());
         set_path(&mut request, &path);
         self.inner.call(request)
     }

@@ -455,12 +455,10 @@ impl Catalogue {
 impl Fresh {
     fn remove(&mut self, ordinal: u32, number: u64) {
         let of = self.logs.entry(ordinal).or_default();
-        if of.documents.remove(&number).is_some() {
-            self.documents -= 1;
-        } else if !of.is_removed(number) {
-            of.removed.insert(number);
-            self.documents += 1;
-        }
+        self.documents -= usize::from(of.documents.remove(&number).is_some());
+        // Also what was fresh until now: a commit may be under way that has taken it along.
+        let is_removed = of.is_removed(number);
+        self.documents += usize::from(!is_removed && of.removed.insert(number));
     }
 
     fn remove_up_to(&mut self, ordinal: u32, number: u64) {

@@ -331,6 +331,7 @@ impl Service {
         progress.over = Some(session.clone());
         self.recordings().open.lock().remove(&session.id);
         drop(turn);
+        self.index_soon(&session);
         Ok(session)
     }
 

@@ -11,7 +11,8 @@
 //!                                                  └──── nothing for too long: session.finished, reason timeout
 //! ```
 //!
-//! **Out of scope.** What is in a recording: `replay` reads it, and a recording of any format is bytes here.
+//! **What is in a recording** is made ready by `indexing` when it is over, and looked into by `looking`; a chunk is bytes to all
+//! the rest.
 //!
 //! **Limits.** [`CHUNK_BYTES_MAX`], [`INFO_BYTES_MAX`], [`CLIENT_ID_BYTES_MAX`]; [`RecordingOptions`] for the rest.
 //! An organisation with an active encryption key keeps no clear text, so recordings of it are refused: a recording that
@@ -28,9 +29,11 @@ mod entry;
 pub mod filter;
 mod forget;
 mod id;
+pub(crate) mod indexing;
 mod info;
 mod keeper;
 mod life;
+mod looking;
 mod read;
 mod sweep;
 
@@ -47,11 +50,13 @@ pub use access::{Access, AccessInfo};
 pub use blobs::BlobStore;
 pub use entry::Chunk;
 pub use id::{InvalidSessionId, SessionId};
+pub use indexing::Summary;
 pub use info::{
     CLIENT_ID_BYTES_MAX, EndReason, Ended, Endpoint, Finish, INFO_BYTES_MAX, NewSession, Session, SessionInfo,
     SessionUser, TerminalSize,
 };
 pub use life::ChunkReceipt;
+pub use looking::{ContentHit, ContentHits, HITS_MAX, IndexState};
 pub use read::{RecordingReader, SESSIONS_PAGE_MAX, SessionCursor, SessionPage, SessionQuery};
 pub use sweep::Swept;
 
@@ -95,6 +100,7 @@ impl Default for RecordingOptions {
 /// What the service knows of recordings.
 pub struct Recordings {
     pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) looking: looking::Looking,
     blobs: Blobs,
     options: RecordingOptions,
     /// Sessions that are not over, by id. Filled from the catalogue at the start.
@@ -156,6 +162,7 @@ impl Recordings {
         Ok(Recordings {
             blobs: Blobs::open(data, &options.store)?,
             catalogue: Arc::new(Catalogue::open(data, logs, control)?),
+            looking: looking::Looking::new(),
             options,
             open: Mutex::default(),
             starts: (0..STARTS).map(|_| tokio::sync::Mutex::default()).collect(),

@@ -69,7 +69,13 @@ impl Service {
         }
         let service = self.clone();
         let keep = super::read::blocking(move || service.hashes(org, log, ordinal, session)).await?;
-        self.recordings().blobs.sweep(log, session, &keep).await
+        let removed = self.recordings().blobs.sweep(log, session, &keep).await?;
+        if removed > 0 {
+            // What was on its screen is made again of what is left, when somebody asks.
+            let service = self.clone();
+            super::read::blocking(move || service.drop_projection(log, session)).await?;
+        }
+        Ok(removed)
     }
 
     /// The hashes that entries name as chunks of a session.

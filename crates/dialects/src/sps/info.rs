@@ -1,0 +1,61 @@
+//! What the node tells of itself, the entry points, and the two resources that only the vendor's own test suites read.
+
+use axum::response::Response;
+use http::StatusCode;
+use serde_json::{Value, json};
+use service::Service;
+
+use super::Settings;
+use super::call::Call;
+use super::error::Failure;
+use super::message::{Meta, json_reply, list, object};
+use super::sessions::node_id;
+
+/// What clients go by that were written for one line of versions; they go on with 7.3 to 7.5 and 8.0 to 8.2.
+const FIRMWARE: &str = "8.0.0";
+
+/// `GET /api/info`: little to whoever asks, more to somebody who is logged in.
+pub fn info(service: &Service, settings: &Settings, call: Option<&Call>) -> Response {
+    let host = &service.instance().audit_host;
+    let (name, domain) = host.split_once('.').unwrap_or((host, ""));
+    let mut body = json!({
+        "domainname": domain,
+        "hostname": name,
+        "nickname": null,
+        "plugin_sdk_version": {"feature": "1.11", "full": "1.11.0"},
+        "support_link": "https://github.com/counterfoil/counterfoil",
+    });
+    if call.is_some() {
+        body["analytics_enabled"] = json!(true);
+        body["build_date"] = json!("2026-11-01T00:00:00.000Z");
+        body["config_hash"] = json!(node_id(service));
+        body["firmware_version"] = json!(FIRMWARE);
+        body["roles"] = json!([settings.role.as_str()]);
+        body["version"] = json!("8.0.0");
+    }
+    object("about_info", body, Meta::of("/api/info").remaining(call.map(|call| call.remaining_s)))
+}
+
+/// `GET /api` and `GET /api/audit`: where one can go from here.
+pub fn entries(call: &Call) -> Result<Response, Failure> {
+    let path = call.meta().href().to_owned();
+    let keys: &[&str] = match path.as_str() {
+        "/api" => &["audit", "authentication", "info"],
+        _ => &["sessions", "users"],
+    };
+    let item = |key: &&str| json!({"key": key, "meta": {"href": format!("{path}/{key}")}});
+    Ok(list(keys.iter().map(item).collect(), call.meta()))
+}
+
+/// `GET /api/firmware/slots`.
+pub fn firmware_slots(call: &Call) -> Result<Response, Failure> {
+    let slot = json!({"current": true, "firmware": FIRMWARE, "boot": true});
+    let items: Vec<Value> = vec![json!({"key": "1", "body": slot, "meta": {"href": "/api/firmware/slots/1"}})];
+    Ok(list(items, call.meta()))
+}
+
+/// `GET /api/configuration/management/email`.
+pub fn email(call: &Call) -> Result<Response, Failure> {
+    let body = json!({"admin_address": null, "alert_address": null, "smtp_server": null});
+    Ok(json_reply(StatusCode::OK, &json!({"body": body, "key": "email", "meta": call.meta().into_value()})))
+}

@@ -1,0 +1,339 @@
+//! Looking into recordings: what was on the screen, when, and a picture of it. Each look is an event of the trail first.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use replay::file::Replay;
+use replay::picture::{self, Fonts, Style, View};
+use replay::ranged::{FileError, Ranged};
+use replay::span::file::Spans;
+use replay::span::{Kind, Span};
+use search::content::{Content, ContentQuery};
+
+use super::access::Access;
+use super::indexing::{self, Summary};
+use super::{Session, SessionId};
+use crate::access::Principal;
+use crate::error::{Error, Result};
+use crate::model::{OrgId, time};
+use crate::service::Service;
+
+/// Recordings that are kept open, the ones looked at last. Each is a few files and their directories.
+const OPEN_MAX: usize = 64;
+
+/// Most hits of one search.
+pub const HITS_MAX: usize = 10_000;
+
+/// Whether the texts of a recording can be searched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IndexState {
+    /// It is not over yet.
+    Recording,
+    /// It is over, and its index will be there when somebody asks, or before.
+    Pending,
+    /// It is there.
+    Indexed(Summary),
+}
+
+/// A text that matches, with what is known of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ContentHit {
+    /// The text, its screens and times.
+    pub span: Span,
+    /// How well it matches.
+    pub score: f32,
+    /// When it came on the screen.
+    pub appeared_at: Timestamp,
+    /// When it was gone.
+    pub disappeared_at: Timestamp,
+}
+
+/// What a search came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ContentHits {
+    /// How many texts match.
+    pub total: u64,
+    /// The best of them, best first; ties in the order in which they came on the screen.
+    pub hits: Vec<ContentHit>,
+}
+
+/// A recording that is open.
+pub(crate) struct Opened {
+    summary: Summary,
+    content: Content,
+    spans: Spans<Stored>,
+    replay: Replay<Stored>,
+}
+
+/// What is needed to look into recordings.
+pub(crate) struct Looking {
+    open: Mutex<VecDeque<(SessionId, Arc<Opened>)>>,
+    /// Recordings that are being indexed: whoever comes second waits for the first.
+    turns: Vec<tokio::sync::Mutex<()>>,
+    fonts: Fonts,
+}
+
+/// Recordings that can be indexed at once; each takes one core and some memory.
+const TURNS: usize = 2;
+
+impl Looking {
+    pub fn new() -> Looking {
+        Looking {
+            open: Mutex::default(),
+            turns: (0..TURNS).map(|_| tokio::sync::Mutex::default()).collect(),
+            fonts: Fonts::built_in(),
+        }
+    }
+
+    /// Forgets a recording, because its files are going to be others.
+    pub fn forget(&self, session: SessionId) {
+        self.open.lock().retain(|(id, _)| *id != session);
+    }
+}
+
+impl Service {
+    /// Whether a session's texts can be searched. Looks at one small file.
+    pub fn session_index(&self, session: &Session) -> Result<IndexState> {
+        if session.is_active() {
+            return Ok(IndexState::Recording);
+        }
+        let (log, _) = self.log_and_ordinal(session.org)?;
+        let found = indexing::summary(&indexing::folder(self.data(), log, session.id));
+        Ok(found.map_or(IndexState::Pending, IndexState::Indexed))
+    }
+
+    /// Indexes a recording that is over, if that was not done.
+    pub async fn ensure_indexed(&self, session: &Session) -> Result<Summary> {
+        Ok(self.opened(session).await?.summary.clone())
+    }
+
+    /// Searches what was on the screen of a session. `what` is the query as it was asked, for the trail.
+    ///
+    /// # Errors
+    /// `NotFound`: no such session. `Conflict`: it is still being recorded.
+    pub async fn search_content(
+        &self,
+        who: &Principal,
+        org: OrgId,
+        id: SessionId,
+        query: ContentQuery,
+        what: &str,
+        limit: usize,
+    ) -> Result<ContentHits> {
+        let session = self.look(who, org, id, Access::View { what: what.to_owned() }).await?;
+        let opened = self.opened(&session).await?;
+        blocking(move || find(&opened, &session, &query, limit.min(HITS_MAX))).await
+    }
+
+    /// Whether anything on the screen of a session matches: for lists of sessions, so it is no look at the recording. Blocks.
+    pub fn content_matches(&self, session: &Session, query: &ContentQuery) -> Result<bool> {
+        if session.is_active() {
+            return Ok(false);
+        }
+        let runtime = tokio::runtime::Handle::current();
+        let opened = runtime.block_on(self.opened(session))?;
+        let found = opened.content.search(query, 1).map_err(|error| damaged(&error.to_string()))?;
+        Ok(found.total > 0)
+    }
+
+    /// The commands and titles of a session, in the order in which they came.
+    pub async fn session_commands(&self, who: &Principal, org: OrgId, id: SessionId) -> Result<Vec<ContentHit>> {
+        let session = self.look(who, org, id, Access::View { what: "commands".to_owned() }).await?;
+        let opened = self.opened(&session).await?;
+        blocking(move || {
+            let mut found = Vec::new();
+            for span in opened.spans.iter() {
+                let (_, span) = span.map_err(|error| broken(&error))?;
+                if span.kind != Kind::Text {
+                    found.push(hit(&session, span, 0.0));
+                }
+            }
+            found.sort_by_key(|hit| (hit.span.appeared_us, hit.span.first));
+            Ok(found)
+        })
+        .await
+    }
+
+    /// The numbers of the screens of a session: 1 to the number given.
+    pub async fn session_screens(&self, who: &Principal, org: OrgId, id: SessionId) -> Result<u64> {
+        let session = self.find_for(who, org, id).await?;
+        Ok(self.opened(&session).await?.summary.screens)
+    }
+
+    /// The picture of a screen, a PNG; the same bytes each time. `None`: there is no screen of that number.
+    pub async fn session_picture(
+        &self,
+        who: &Principal,
+        org: OrgId,
+        id: SessionId,
+        number: u64,
+    ) -> Result<Option<Vec<u8>>> {
+        let session = self.find_for(who, org, id).await?;
+        let opened = self.opened(&session).await?;
+        if number == 0 || number > opened.summary.screens {
+            return Ok(None);
+        }
+        self.record_access(who, &session, Access::Screenshot { screen: number }).await?;
+        let service = self.clone();
+        blocking(move || {
+            let Some(shown) = opened.replay.at_screen(number).map_err(|error| broken(&error))? else { return Ok(None) };
+            let screen = shown.screen;
+            let (rows, cursor) = (screen.rows(), screen.cursor());
+            let cursor = cursor.visible.then_some((cursor.column, cursor.row));
+            let view = View { size: screen.size(), rows: &rows, cursor };
+            let fonts = &service.recordings().looking.fonts;
+            let picture = picture::draw(&view, fonts, &Style::default());
+            picture.map(Some).map_err(|error| Error::too_large(error.to_string()))
+        })
+        .await
+    }
+
+    /// The text of a screen, a line for each row. `None`: there is no screen of that number.
+    pub async fn session_screen(
+        &self,
+        who: &Principal,
+        org: OrgId,
+        id: SessionId,
+        number: u64,
+    ) -> Result<Option<Vec<String>>> {
+        let session = self.look(who, org, id, Access::View { what: format!("screen {number}") }).await?;
+        let opened = self.opened(&session).await?;
+        blocking(move || {
+            let shown = opened.replay.at_screen(number).map_err(|error| broken(&error))?;
+            Ok(shown.map(|shown| shown.screen.rows_text()))
+        })
+        .await
+    }
+
+    async fn find_for(&self, who: &Principal, org: OrgId, id: SessionId) -> Result<Session> {
+        let (service, asking) = (self.clone(), who.clone());
+        let session = blocking(move || service.session(&asking, org, id)).await?;
+        match session.is_active() {
+            true => Err(Error::conflict("the session is still being recorded; it can be searched when it is over")),
+            false => Ok(session),
+        }
+    }
+
+    /// Finds a session and records that it is looked at.
+    async fn look(&self, who: &Principal, org: OrgId, id: SessionId, access: Access) -> Result<Session> {
+        let session = self.find_for(who, org, id).await?;
+        self.record_access(who, &session, access).await?;
+        Ok(session)
+    }
+
+    /// The files of a session's projection; made if they are not there.
+    async fn opened(&self, session: &Session) -> Result<Arc<Opened>> {
+        let looking = &self.recordings().looking;
+        if let Some(opened) = looking.find(session.id) {
+            return Ok(opened);
+        }
+        let bytes = session.id.as_bytes();
+        let _turn = looking.turns[usize::from(bytes[bytes.len() - 1]) % TURNS].lock().await;
+        if let Some(opened) = looking.find(session.id) {
+            return Ok(opened);
+        }
+        let (service, session) = (self.clone(), session.clone());
+        let runtime = tokio::runtime::Handle::current();
+        blocking(move || {
+            let (log, _) = service.log_and_ordinal(session.org)?;
+            let folder = indexing::folder(service.data(), log, session.id);
+            if indexing::summary(&folder).is_none() {
+                service.index_session(&session, &runtime)?;
+            }
+            let opened = match open(&folder) {
+                Ok(opened) => opened,
+                Err(error) => {
+                    // A projection that does not read is made again; if that one does not either, it is no accident.
+                    tracing::warn!(session = %session.id, %error, "the projection of a recording is made again");
+                    service.index_session(&session, &runtime)?;
+                    open(&folder)?
+                }
+            };
+            let opened = Arc::new(opened);
+            service.recordings().looking.keep(session.id, Arc::clone(&opened));
+            Ok(opened)
+        })
+        .await
+    }
+}
+
+impl Looking {
+    fn find(&self, session: SessionId) -> Option<Arc<Opened>> {
+        let mut open = self.open.lock();
+        let at = open.iter().position(|(id, _)| *id == session)?;
+        let found = open.remove(at)?;
+        let opened = Arc::clone(&found.1);
+        open.push_back(found);
+        Some(opened)
+    }
+
+    fn keep(&self, session: SessionId, opened: Arc<Opened>) {
+        let mut open = self.open.lock();
+        open.retain(|(id, _)| *id != session);
+        if open.len() == OPEN_MAX {
+            open.pop_front();
+        }
+        open.push_back((session, opened));
+    }
+}
+
+fn open(folder: &std::path::Path) -> Result<Opened> {
+    let summary = indexing::summary(folder).ok_or_else(|| damaged("the summary of a recording is gone"))?;
+    let stored = |name: &str| File::open(folder.join(name)).map(Stored).map_err(|error| broken(&error.into()));
+    Ok(Opened {
+        summary,
+        content: Content::open(&folder.join("content")).map_err(|error| damaged(&error.to_string()))?,
+        spans: Spans::open(stored("spans")?).map_err(|error| broken(&error))?,
+        replay: Replay::open(stored("replay")?).map_err(|error| broken(&error))?,
+    })
+}
+
+fn find(opened: &Opened, session: &Session, query: &ContentQuery, limit: usize) -> Result<ContentHits> {
+    let found = opened.content.search(query, limit).map_err(|error| damaged(&error.to_string()))?;
+    let mut hits = Vec::with_capacity(found.hits.len());
+    for one in found.hits {
+        let span = opened.spans.get(one.payload).map_err(|error| broken(&error))?;
+        hits.push(hit(session, span, one.score));
+    }
+    // Best first; what matches equally well in the order in which it came.
+    hits.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.span.first.cmp(&b.span.first)));
+    Ok(ContentHits { total: found.total, hits })
+}
+
+fn hit(session: &Session, span: Span, score: f32) -> ContentHit {
+    let start_us = u64::try_from(time::micros(session.started_at)).unwrap_or(0);
+    let at = |since_us: u64| time::from_micros(start_us.saturating_add(since_us));
+    ContentHit { appeared_at: at(span.appeared_us), disappeared_at: at(span.disappeared_us), score, span }
+}
+
+fn damaged(what: &str) -> Error {
+    Error::corrupt("the projection of this recording does not read; ask for it to be rebuilt", what.to_owned())
+}
+
+fn broken(error: &FileError) -> Error {
+    damaged(&error.to_string())
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    super::read::blocking(work).await
+}
+
+/// A file of the projection.
+pub(crate) struct Stored(File);
+
+impl Ranged for Stored {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn read_at(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        self.0.read_exact_at(&mut bytes, offset)?;
+        Ok(bytes)
+    }
+}
