@@ -26,6 +26,8 @@ use tower::ServiceExt as _;
 
 #[macro_use]
 pub mod http;
+// Not a dialect yet: it has no routes.
+pub mod sps;
 
 use http::address::{AddressBlock, caller_address};
 use http::request_id::{self, RequestId, RequestIds};

@@ -1,0 +1,3 @@
+//! Wire formats of recorded sessions. So far: the query language of their content.
+
+pub mod lucene;
