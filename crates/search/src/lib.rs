@@ -9,9 +9,12 @@
 //!                 analysis: one set of rules for words and keywords, used by both
 //! ```
 //!
+//! Beside that, [`content`]: what recordings show, with a tree, an index and scores of its own.
+//!
 //! This crate knows documents, never events: what goes into which field is the caller's business.
 
 pub mod analysis;
+pub mod content;
 mod document;
 mod index;
 pub mod parse;
