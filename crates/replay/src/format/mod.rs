@@ -18,7 +18,7 @@
 //! let event = reader.next()?.expect("there is one event");
 //! assert_eq!((event.at_us, event.what), (500_000, What::Output(b"hello".to_vec())));
 //! let damage = reader.next().expect_err("the next line is no event");
-//! assert_eq!((damage.reason.name(), damage.offset, damage.at_us), ("bad_record", 68, 500_000));
+//! assert_eq!((damage.reason.name(), damage.offset, damage.at_us), ("bad_record", 69, 500_000));
 //! # Ok::<(), replay::format::Damage>(())
 //! ```
 

@@ -2,9 +2,9 @@
 //!
 //! Unpacks gzip by content. Counts offsets in unpacked bytes. Memory is one buffer that grows no further than the limit asked for.
 
-use std::io::{self, Cursor, Read};
+use std::io::{self, BufRead, Cursor, Read};
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::MultiGzDecoder;
 
 use super::damage::{Damage, Reason};
 
@@ -27,6 +27,8 @@ impl<'a> Part<'a> {
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// How much is asked of the reader below at once.
 const READ_BYTES: usize = 64 << 10;
+/// How much is unpacked at once. What comes out of a piece that is found broken is lost with it, so pieces are small.
+const PACKED_BYTES: usize = 512;
 
 pub(super) struct Source<'a> {
     name: String,
@@ -40,6 +42,8 @@ pub(super) struct Source<'a> {
     taken_at: u64,
     packed: bool,
     ended: bool,
+    /// Why nothing comes behind what is in `buffer`. It is told when that was taken.
+    failure: Option<Damage>,
 }
 
 impl<'a> Source<'a> {
@@ -53,11 +57,12 @@ impl<'a> Source<'a> {
             taken_at: 0,
             packed: false,
             ended: false,
+            failure: None,
         };
         if source.peek(2)?.starts_with(&GZIP_MAGIC) {
             let begun = std::mem::take(&mut source.buffer);
             let packed = std::mem::replace(&mut source.inner, Box::new(io::empty()));
-            source.inner = Box::new(MultiGzDecoder::new(Cursor::new(begun).chain(packed)));
+            source.inner = Box::new(MultiGzDecoder::new(Filled::new(Cursor::new(begun).chain(packed))));
             source.packed = true;
             source.ended = false;
         }
@@ -78,12 +83,22 @@ impl<'a> Source<'a> {
         Damage { part: self.name.clone(), offset: self.taken_at, at_us: 0, reason, detail: detail.into() }
     }
 
-    /// What comes next, at least `wanted` bytes of it unless the part ends before. Takes nothing.
+    /// What comes next, at least `wanted` bytes of it unless the part ends or cannot be read on before. Takes nothing.
+    ///
+    /// Fails only when nothing is left and the reader below had failed.
     pub(super) fn peek(&mut self, wanted: usize) -> Result<&[u8], Damage> {
         while self.buffer.len() - self.start < wanted && !self.ended {
-            self.read_more()?;
+            self.read_more();
+        }
+        if self.start == self.buffer.len() && wanted > 0 {
+            self.readable()?;
         }
         Ok(&self.buffer[self.start..])
+    }
+
+    /// To be asked where less came than was wanted: whether it was the end, or the reader below failed.
+    pub(super) fn readable(&self) -> Result<(), Damage> {
+        self.failure.clone().map_or(Ok(()), Err)
     }
 
     /// Whether nothing is left.
@@ -105,12 +120,13 @@ impl<'a> Source<'a> {
                 return Err(self.damage(Reason::TooLarge, format!("a line is longer than {bytes_max} bytes")));
             }
             if self.ended {
+                self.readable()?;
                 if searched == 0 {
                     return Ok(None);
                 }
                 break searched;
             }
-            self.read_more()?;
+            self.read_more();
         };
         if length > bytes_max {
             return Err(self.damage(Reason::TooLarge, format!("a line is longer than {bytes_max} bytes")));
@@ -128,8 +144,10 @@ impl<'a> Source<'a> {
         let left = self.peek(count)?.len();
         let bytes = self.buffer[self.start..self.start + left.min(count)].to_vec();
         self.consume(bytes.len());
-        let cut = (left < count)
-            .then(|| self.damage(Reason::CutShort, format!("{count} bytes were announced, {left} are left")));
+        let cut = (left < count).then(|| {
+            let cut = || self.damage(Reason::CutShort, format!("{count} bytes were announced, {left} are left"));
+            self.failure.clone().unwrap_or_else(cut)
+        });
         Ok((bytes, cut))
     }
 
@@ -170,26 +188,19 @@ impl<'a> Source<'a> {
         self.offset += count as u64;
     }
 
-    fn read_more(&mut self) -> Result<(), Damage> {
+    fn read_more(&mut self) {
         if self.start > 0 {
             self.buffer.drain(..self.start);
             self.start = 0;
         }
         let filled = self.buffer.len();
         self.buffer.resize(filled + READ_BYTES, 0);
-        let outcome = loop {
-            match self.inner.read(&mut self.buffer[filled..]) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                outcome => break outcome,
-            }
-        };
-        self.buffer.truncate(filled + *outcome.as_ref().unwrap_or(&0));
-        match outcome {
-            Ok(count) => {
-                self.ended = count == 0;
-                Ok(())
-            }
-            Err(error) => Err(self.failed(&error)),
+        let outcome = read_on(&mut self.inner, &mut self.buffer[filled..]);
+        let count = *outcome.as_ref().unwrap_or(&0);
+        self.buffer.truncate(filled + count);
+        self.ended = count == 0;
+        if let Err(error) = outcome {
+            self.failure = Some(self.failed(&error));
         }
     }
 
@@ -203,5 +214,58 @@ impl<'a> Source<'a> {
         };
         let offset = self.offset + (self.buffer.len() - self.start) as u64;
         Damage { part: self.name.clone(), offset, at_us: 0, reason, detail: error.to_string() }
+    }
+}
+
+fn read_on(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match reader.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Hands on full pieces, however the bytes arrive, so that a broken stream breaks at the same byte each time.
+struct Filled<R> {
+    inner: R,
+    piece: [u8; PACKED_BYTES],
+    start: usize,
+    end: usize,
+}
+
+impl<R: Read> Filled<R> {
+    fn new(inner: R) -> Filled<R> {
+        Filled { inner, piece: [0; PACKED_BYTES], start: 0, end: 0 }
+    }
+}
+
+impl<R: Read> BufRead for Filled<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+            while self.end < PACKED_BYTES {
+                match read_on(&mut self.inner, &mut self.piece[self.end..]) {
+                    Ok(0) => break,
+                    Ok(count) => self.end += count,
+                    // Comes again with the next call, which has nothing before it.
+                    Err(_) if self.end > 0 => break,
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(&self.piece[self.start..self.end])
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.start += count;
+    }
+}
+
+impl<R: Read> Read for Filled<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
+        Ok(count)
     }
 }

@@ -114,6 +114,7 @@ fn read_log_json(part: &mut Source<'_>, header: &mut Header) -> Result<(), Damag
     if length > LOG_BYTES_MAX {
         return Err(part.damage(Reason::TooLarge, format!("log.json is larger than {LOG_BYTES_MAX} bytes")));
     }
+    part.readable()?;
     let (bytes, _) = part.take(length)?;
     let fields: Map<String, Value> = serde_json::from_str(&String::from_utf8_lossy(&bytes))
         .map_err(|error| part.damage(Reason::BadHeader, format!("log.json is no JSON object: {error}")))?;

@@ -144,6 +144,7 @@ fn capture(source: &mut Source<'_>) -> Result<Vec<u8>, Damage> {
     let length = 'found: loop {
         let waiting = source.peek(looked_at + 1)?;
         if waiting.len() == looked_at {
+            source.readable()?;
             break looked_at;
         }
         for (at, &byte) in waiting.iter().enumerate().skip(looked_at) {
