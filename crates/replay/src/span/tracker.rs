@@ -358,6 +358,26 @@ impl Tracker {
 
     fn before_print(&mut self, look: Looker<'_>, printed: Option<char>) {
         let (column, row) = look.cursor();
+        let width = match printed {
+            Some(character) if character < '\u{1100}' => 1,
+            Some(character) => character.width().unwrap_or(1),
+            None => 2,
+        };
+        self.before_write(look, row, column, printed);
+        if column + width > self.columns {
+            // It goes to the next row, or, without wrapping, into the last column.
+            self.before_write(look, row, self.columns - 1, printed);
+            if row == self.bottom {
+                self.expect_up(look, self.margins(), 1);
+            } else if row + 1 < self.rows.len() {
+                self.before_write(look, row + 1, 0, printed);
+            }
+        }
+    }
+
+    /// A character may be about to be written here.
+    #[inline]
+    fn before_write(&mut self, look: Looker<'_>, row: usize, column: usize, printed: Option<char>) {
         let state = &self.rows[row];
         if state.fresh && column < state.extent {
             let cells = look.cells(row);
@@ -370,14 +390,6 @@ impl Tracker {
         }
         if column == 0 {
             self.behead(row);
-        }
-        let width = match printed {
-            Some(character) if character < '\u{1100}' => 1,
-            Some(character) => character.width().unwrap_or(1),
-            None => 2,
-        };
-        if column + width > self.columns && row == self.bottom {
-            self.expect_up(look, self.margins(), 1);
         }
     }
 
