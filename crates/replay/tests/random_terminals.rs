@@ -69,8 +69,13 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     })
 }
 
+/// As many as the environment says, for long runs.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(400)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(400)))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn all_that_must_hold_holds(columns in 1u16..20, rows in 1u16..8, events in events()) {
@@ -97,5 +102,51 @@ proptest! {
         prop_assert!(Replay::open(&bytes).is_err());
         prop_assert!(Spans::open(&bytes).is_err());
         let _ = Screen::from_frame(&bytes);
+    }
+}
+
+/// A word that cannot come about by accident: the same letter four times.
+fn words_of(screen: &Screen, seen: &mut std::collections::BTreeSet<String>) {
+    for line in screen.lines() {
+        for word in line.text.split(' ') {
+            if word.len() == 4 && word.bytes().all(|byte| byte == word.as_bytes()[0]) {
+                seen.insert(word.to_owned());
+            }
+        }
+    }
+}
+
+fn with_words() -> impl Strategy<Value = String> {
+    let word = "[a-z]".prop_map(|letter| letter.repeat(4));
+    let breaks = prop_oneof![6 => Just(" "), 3 => Just("\r\n"), 1 => Just("\r"), 1 => Just("\n")];
+    let words = prop::collection::vec((word, breaks), 1..8)
+        .prop_map(|words| words.into_iter().map(|(word, after)| word + after).collect::<String>());
+    let piece = prop_oneof![3 => words, 2 => control()];
+    prop::collection::vec(piece, 1..12).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
+
+    /// The oracle looks at the screen after every single character.
+    #[test]
+    fn no_word_that_was_ever_on_the_screen_is_lost(columns in 8u16..30, rows in 1u16..8, outputs in prop::collection::vec((0u64..3, with_words()), 1..4)) {
+        let mut at_ms = 0;
+        let events: Vec<Event> = outputs.iter().map(|(pause, output)| {
+            at_ms += pause * 30;
+            Event { at_us: at_ms * 1000, what: What::Output(output.clone().into_bytes()) }
+        }).collect();
+        let indexed = checked::index(&header(columns, rows), &events, 2000);
+        let mut screen = Screen::new(header(columns, rows).size.expect("a size"));
+        let mut seen = std::collections::BTreeSet::new();
+        for character in outputs.iter().flat_map(|(_, output)| output.chars()) {
+            screen.output(character.encode_utf8(&mut [0; 4]).as_bytes());
+            words_of(&screen, &mut seen);
+        }
+        for word in &seen {
+            // A row may be all that is left of a longer line, whose span it is in.
+            let told = indexed.spans.iter().any(|span| span.text.contains(word.as_str()));
+            prop_assert!(told, "{} of {:?} in {:#?}", word, outputs, indexed.spans);
+        }
     }
 }

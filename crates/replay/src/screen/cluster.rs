@@ -105,6 +105,15 @@ impl Clusters {
     /// Appends what a cell's character stands for.
     #[inline]
     pub(crate) fn push_to(&self, character: char, text: &mut String) {
+        if (character as u32) < *WIDE.start() {
+            text.push(character);
+        } else {
+            self.push_rare(character, text);
+        }
+    }
+
+    #[cold]
+    fn push_rare(&self, character: char, text: &mut String) {
         match self.text(character) {
             None => text.push(character),
             Some(cluster) => text.push_str(cluster),

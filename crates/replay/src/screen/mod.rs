@@ -116,6 +116,37 @@ impl Screen {
     }
 
     fn write(&mut self, text: &str, watch: &mut impl Watch) {
+        let mut rest = text;
+        while !rest.is_empty() {
+            let plain = if self.parser.state == State::Ground { plain_prefix(rest) } else { 0 };
+            let (run, after) = rest.split_at(plain);
+            self.write_plain(run, watch);
+            rest = self.write_any(after, watch);
+        }
+    }
+
+    /// Writes printable ASCII, the parser being at rest: as much of a row at once as there is.
+    fn write_plain(&mut self, mut run: &str, watch: &mut impl Watch) {
+        let columns = self.terminal.size().0;
+        while !run.is_empty() {
+            let (column, row) = self.look().cursor();
+            // What wraps may scroll, and what is inserted moves the rest: one at a time.
+            let alone = column >= columns || self.inserting;
+            let (piece, after) = run.split_at(if alone { 1 } else { run.len().min(columns - column) });
+            run = after;
+            let functions = piece.bytes().map(|byte| Function::Print(char::from(byte)));
+            if alone {
+                self.terminal.execute_with(functions, Adapter { watch, clusters: &self.clusters });
+            } else {
+                watch.before_run(self.look(), (column, row), piece.as_bytes());
+                self.terminal.execute(functions);
+                watch.after_run(self.look(), row, column + piece.len());
+            }
+        }
+    }
+
+    /// Writes anything, until printable ASCII comes and the parser is at rest. Returns what is left.
+    fn write_any<'t>(&mut self, text: &'t str, watch: &mut impl Watch) -> &'t str {
         let mut characters = text.chars();
         // REP is executed one character at a time, so that no single step can scroll by more than a row.
         let mut repeats = 0;
@@ -128,6 +159,9 @@ impl Screen {
                     return Some(Function::Rep(1));
                 }
                 loop {
+                    if parser.state == State::Ground && matches!(characters.as_str().as_bytes().first(), Some(b' '..=b'~')) {
+                        return None;
+                    }
                     let character = characters.next()?;
                     let before = parser.state;
                     let function = parser.feed(character);
@@ -181,7 +215,7 @@ impl Screen {
             match stopped {
                 Some((character, Special::Mark)) => self.write_mark(character, watch),
                 Some((character, Special::Code)) => self.write_as_code(character, watch),
-                None => return,
+                None => return characters.as_str(),
             }
         }
     }
@@ -390,6 +424,12 @@ impl Screen {
         dump.push_str(self.sequence.pending());
         dump
     }
+}
+
+/// How many bytes of printable ASCII the text begins with.
+#[inline]
+fn plain_prefix(text: &str) -> usize {
+    text.bytes().position(|byte| !(b' '..=b'~').contains(&byte)).unwrap_or(text.len())
 }
 
 fn colour(colour: Option<avt::Color>) -> Colour {

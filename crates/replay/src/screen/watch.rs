@@ -75,6 +75,10 @@ pub(crate) trait Watch {
     fn dirty(&mut self, rows: Range<usize>);
     /// The function was executed.
     fn after(&mut self, look: Looker<'_>, function: &Function);
+    /// Printable ASCII is about to be written from this column and row on; all of it fits into the row.
+    fn before_run(&mut self, look: Looker<'_>, at: (usize, usize), run: &[u8]);
+    /// It was written into this row, up to before column `end`.
+    fn after_run(&mut self, look: Looker<'_>, row: usize, end: usize);
     /// The terminal is about to get another size (or the same).
     fn before_resize(&mut self, look: Looker<'_>, columns: usize, rows: usize);
     /// The terminal got another size (or the same).
@@ -93,6 +97,10 @@ impl Watch for Nobody {
     fn dirty(&mut self, _: Range<usize>) {}
     #[inline(always)]
     fn after(&mut self, _: Looker<'_>, _: &Function) {}
+    #[inline(always)]
+    fn before_run(&mut self, _: Looker<'_>, _: (usize, usize), _: &[u8]) {}
+    #[inline(always)]
+    fn after_run(&mut self, _: Looker<'_>, _: usize, _: usize) {}
     fn before_resize(&mut self, _: Looker<'_>, _: usize, _: usize) {}
     fn after_resize(&mut self, _: Looker<'_>) {}
     fn amended(&mut self, _: Looker<'_>, _: usize) {}

@@ -224,7 +224,6 @@ impl Tracker {
         let shown = state.span.filter(|_| !state.touched).and_then(|key| self.open[key].as_ref());
         let shown = shown.filter(|open| self.screens > 0 && open.span.text.contains(first_line(&text)));
         let number = if shown.is_some() { self.screens } else { self.screens + 1 };
-        let row = shown.map_or(row as u16, |_| row as u16);
         let unseen = shown.is_none();
         if self.commands.entered.len() >= WAITING_MAX {
             let oldest = self.commands.entered.remove(0);
@@ -237,7 +236,7 @@ impl Tracker {
                 first: number,
                 last: number,
                 clearest: number,
-                row,
+                row: row as u16,
                 appeared_us: at_us,
                 disappeared_us: at_us,
                 passed_by: unseen,

@@ -20,10 +20,10 @@ struct Now {
     appeared_us: u64,
 }
 
-/// A span that was there, or had just gone.
-struct Was {
-    key: Key,
-    lost_us: u64,
+impl Now {
+    fn is_blank(&self) -> bool {
+        self.text.trim_start().is_empty()
+    }
 }
 
 impl Tracker {
@@ -33,21 +33,17 @@ impl Tracker {
     pub(crate) fn settle(&mut self, look: Looker<'_>) -> ScreenNumber {
         let number = self.screens + 1;
         self.drop_blank_remains(look);
-        self.gather_rows(look);
-        let lines = self.read_lines(look);
-        let mut were = self.take_spans();
-        let known: HashSet<String> = if self.passed.is_empty() {
-            HashSet::new()
-        } else {
-            let old = were.iter().map(|was| self.span(was.key).text.clone());
-            old.chain(lines.iter().map(|line| line.text.clone())).collect()
-        };
+        let touched = self.gather_rows(look);
+        let lines = self.read_lines(look, &touched);
+        let were = self.take_spans(&touched);
+        let told = self.passed_to_tell(&lines, &were);
 
-        let keys = self.match_lines(&lines, &mut were, number);
-        for was in were {
-            self.finish(was.key, was.lost_us);
+        let keys = self.match_lines(&lines, &were, number);
+        for key in self.ended(were) {
+            let lost_us = self.open(key).lost_us.unwrap_or(self.now_us);
+            self.finish(key, lost_us);
         }
-        self.settle_passed(&lines, &known);
+        self.settle_passed(&told);
         self.bind(&lines, keys);
 
         self.screens = number;
@@ -73,15 +69,20 @@ impl Tracker {
         }
     }
 
-    /// Marks as touched all rows whose line or whose span has a row that is.
-    fn gather_rows(&mut self, look: Looker<'_>) {
+    /// Marks as touched all rows whose line or whose span has a row that is; returns all of these, from the top.
+    fn gather_rows(&mut self, look: Looker<'_>) -> Vec<usize> {
         let rows = self.rows.len();
-        let mut work: Vec<usize> = (0..rows).filter(|&row| self.rows[row].touched).collect();
-        let mut seen: HashMap<Key, usize> = HashMap::new();
+        let mut touched: Vec<usize> = (0..rows).filter(|&row| self.rows[row].touched).collect();
+        let mut work = touched.clone();
+        let mut spans: Vec<Key> = Vec::new();
         loop {
             while let Some(row) = work.pop() {
                 for key in self.keys_of(row).into_iter().flatten() {
-                    *seen.entry(key).or_default() += 1;
+                    let open = self.open[key].as_mut().expect("rows name open spans only");
+                    if open.found == 0 {
+                        spans.push(key);
+                    }
+                    open.found += 1;
                 }
                 let span = self.rows[row].span;
                 let same = |other: usize| span.is_some() && self.rows[other].span == span;
@@ -89,29 +90,37 @@ impl Tracker {
                 let below = row + 1 < rows && (look.is_wrapped(row) || same(row + 1));
                 for (joined, other) in [(above, row.wrapping_sub(1)), (below, row + 1)] {
                     if joined && !self.rows[other].touched {
-                        self.rows[other].touched = true;
-                        self.rows[other].touched_us = self.rows[row].touched_us;
+                        self.touch_again(other, self.rows[row].touched_us);
+                        touched.push(other);
                         work.push(other);
                     }
                 }
             }
             // A scroll inside margins may have torn a line apart. Rare, so it may cost a look at all rows.
-            let torn = |key: &Key, count: &usize| self.open[*key].as_ref().is_some_and(|open| open.rows != *count);
-            if !seen.iter().any(|(key, count)| torn(key, count)) {
-                return;
-            }
-            for row in 0..rows {
-                let keys = self.keys_of(row);
-                if !self.rows[row].touched && keys.iter().flatten().any(|key| seen.contains_key(key)) {
-                    self.rows[row].touched = true;
-                    self.rows[row].touched_us = self.now_us;
-                    work.push(row);
+            if spans.iter().any(|&key| self.open(key).rows != self.open(key).found) {
+                for row in 0..rows {
+                    let part = self.keys_of(row).iter().flatten().any(|&key| self.open(key).found > 0);
+                    if part && !self.rows[row].touched {
+                        self.touch_again(row, self.now_us);
+                        touched.push(row);
+                        work.push(row);
+                    }
                 }
             }
             if work.is_empty() {
-                return;
+                break;
             }
         }
+        for key in spans {
+            self.open[key].as_mut().expect("rows name open spans only").found = 0;
+        }
+        touched.sort_unstable();
+        touched
+    }
+
+    fn touch_again(&mut self, row: usize, at_us: u64) {
+        self.rows[row].touched = true;
+        self.rows[row].touched_us = at_us;
     }
 
     fn keys_of(&self, row: usize) -> [Option<Key>; 2] {
@@ -119,17 +128,16 @@ impl Tracker {
         [row.span, row.head.as_ref().and_then(|head| head.span)]
     }
 
-    fn read_lines(&self, look: Looker<'_>) -> Vec<Now> {
+    fn read_lines(&self, look: Looker<'_>, touched: &[usize]) -> Vec<Now> {
         let rows = self.rows.len();
         let mut lines = Vec::new();
         let mut row = 0;
-        while row < rows {
-            let first = row;
-            row += 1;
-            let state = &self.rows[first];
-            if !state.touched {
+        for &first in touched {
+            if first < row {
                 continue;
             }
+            row = first + 1;
+            let state = &self.rows[first];
             let mut text = String::new();
             let mut appeared_us = if state.fresh { state.fresh_us } else { state.touched_us };
             let head = state.head.as_deref();
@@ -157,12 +165,9 @@ impl Tracker {
     }
 
     /// Takes the spans from all touched rows, and those that were gone.
-    fn take_spans(&mut self) -> Vec<Was> {
+    fn take_spans(&mut self, touched: &[usize]) -> Vec<Key> {
         let mut were = Vec::new();
-        for row in 0..self.rows.len() {
-            if !self.rows[row].touched {
-                continue;
-            }
+        for &row in touched {
             let lost_us = self.rows[row].touched_us;
             let keys = self.keys_of(row);
             self.rows[row].span = None;
@@ -173,37 +178,35 @@ impl Tracker {
                 let open = self.open[key].as_mut().expect("rows name open spans only");
                 open.rows -= 1;
                 if open.rows == 0 {
-                    were.push(Was { key, lost_us });
+                    open.lost_us = Some(lost_us);
+                    were.push(key);
                 }
             }
         }
-        were.extend(std::mem::take(&mut self.gone).into_iter().map(|(key, lost_us)| Was { key, lost_us }));
+        for (key, lost_us) in std::mem::take(&mut self.gone) {
+            self.open[key].as_mut().expect("what is gone has not been finished").lost_us = Some(lost_us);
+            were.push(key);
+        }
         were
     }
 
-    /// Says for each line which span it is from now on (none for blank ones). Those that remain in `were` have ended.
-    fn match_lines(&mut self, lines: &[Now], were: &mut Vec<Was>, number: ScreenNumber) -> Vec<Option<Key>> {
+    /// Says for each line which span it is from now on (none for blank ones). Of `were`, those that remain lost have ended.
+    fn match_lines(&mut self, lines: &[Now], were: &[Key], number: ScreenNumber) -> Vec<Option<Key>> {
         let mut keys: Vec<Option<Key>> = vec![None; lines.len()];
-        let mut free: HashMap<Key, u64> = were.drain(..).map(|was| (was.key, was.lost_us)).collect();
         // Most lines are what they were.
         for (line, key) in lines.iter().zip(&mut keys) {
-            if let Some(was) = line.was
-                && free.contains_key(&was)
-                && self.span(was).text == line.text
-            {
-                free.remove(&was);
-                *key = Some(was);
-            }
+            *key = line.was.filter(|&was| self.is_lost(was) && self.open(was).span.text == line.text);
+            self.find(*key);
         }
-        self.match_moved(lines, &mut keys, &mut free);
+        self.match_moved(lines, were, &mut keys);
         for (line, key) in lines.iter().zip(&mut keys) {
-            if key.is_some() || line.text.trim().is_empty() {
+            if key.is_some() || line.is_blank() {
                 continue;
             }
-            let grown = line.was.filter(|was| free.contains_key(was) && line.text.starts_with(&self.span(*was).text));
+            let grown = line.was.filter(|&was| self.is_lost(was) && line.text.starts_with(&self.open(was).span.text));
+            self.find(grown);
             *key = Some(match grown {
                 Some(was) => {
-                    free.remove(&was);
                     let span = &mut self.open[was].as_mut().expect("it was taken from a row").span;
                     span.text.clone_from(&line.text);
                     span.clearest = number;
@@ -214,33 +217,53 @@ impl Tracker {
                 None => self.begin(line, number),
             });
         }
-        let mut ended: Vec<Was> = free.into_iter().map(|(key, lost_us)| Was { key, lost_us }).collect();
-        ended.sort_unstable_by_key(|was| (was.lost_us, self.span(was.key).first, self.span(was.key).row, was.key));
-        *were = ended;
         keys
     }
 
+    fn is_lost(&self, key: Key) -> bool {
+        // The span that a row named may have ended, and another may have its key.
+        self.open[key].as_ref().is_some_and(|open| open.lost_us.is_some())
+    }
+
+    fn find(&mut self, key: Option<Key>) {
+        if let Some(open) = key.and_then(|key| self.open[key].as_mut()) {
+            open.lost_us = None;
+        }
+    }
+
+    /// Those that remain lost, in the order in which they were.
+    fn ended(&self, mut were: Vec<Key>) -> Vec<Key> {
+        were.retain(|&key| self.is_lost(key));
+        were.sort_unstable_by_key(|&key| {
+            let open = self.open(key);
+            (open.lost_us, open.span.first, open.span.row, key)
+        });
+        were
+    }
+
     /// Finds lines that are elsewhere now. A text that is there several times is matched from the top.
-    fn match_moved(&self, lines: &[Now], keys: &mut [Option<Key>], free: &mut HashMap<Key, u64>) {
-        let moved = |key: &Option<Key>, line: &Now| key.is_none() && !line.text.trim().is_empty();
-        if free.is_empty() || !lines.iter().zip(&*keys).any(|(line, key)| moved(key, line)) {
+    fn match_moved(&mut self, lines: &[Now], were: &[Key], keys: &mut [Option<Key>]) {
+        let moved = |key: &Option<Key>, line: &Now| key.is_none() && !line.is_blank();
+        if !lines.iter().zip(&*keys).any(|(line, key)| moved(key, line)) {
             return;
         }
+        let mut lost: Vec<Key> = were.iter().copied().filter(|&key| self.is_lost(key)).collect();
+        // Taken from the end: the one that began first, then the upper one.
+        lost.sort_unstable_by_key(|&key| std::cmp::Reverse((self.open(key).span.first, self.open(key).span.row, key)));
         let mut by_text: HashMap<&str, Vec<Key>> = HashMap::new();
-        for &key in free.keys() {
-            by_text.entry(&self.span(key).text).or_default().push(key);
+        for &key in &lost {
+            by_text.entry(&self.open(key).span.text).or_default().push(key);
         }
-        for same in by_text.values_mut() {
-            // Taken from the end: the one that began first, then the upper one.
-            same.sort_unstable_by_key(|&key| std::cmp::Reverse((self.span(key).first, self.span(key).row, key)));
+        if by_text.is_empty() {
+            return;
         }
-        for (line, key) in lines.iter().zip(keys) {
-            if moved(key, line)
-                && let Some(found) = by_text.get_mut(line.text.as_str()).and_then(Vec::pop)
-            {
-                free.remove(&found);
-                *key = Some(found);
+        for (line, key) in lines.iter().zip(&mut *keys) {
+            if moved(key, line) {
+                *key = by_text.get_mut(line.text.as_str()).and_then(Vec::pop);
             }
+        }
+        for key in keys {
+            self.find(*key);
         }
     }
 
@@ -259,7 +282,7 @@ impl Tracker {
             passed_by: line.beheaded,
             exit: None,
         };
-        let open = Some(Open { span, rows: 0 });
+        let open = Some(Open { span, rows: 0, found: 0, lost_us: None });
         match self.free.pop() {
             Some(key) => {
                 self.open[key] = open;
@@ -272,26 +295,36 @@ impl Tracker {
         }
     }
 
-    /// What passed by since the last screen and is on neither it nor this one becomes a span.
-    fn settle_passed(&mut self, lines: &[Now], known: &HashSet<String>) {
-        if self.passed.is_empty() {
-            return;
+    /// Which of the texts that passed by are to be told: not those that grew into a line that is here; nor, of those that were
+    /// erased or written over, any that were on the last screen or are on this one, nor any twice.
+    fn passed_to_tell(&self, lines: &[Now], were: &[Key]) -> Vec<bool> {
+        let mut told = vec![true; self.passed.len()];
+        if told.is_empty() {
+            return told;
         }
-        let base = self.passed_base;
-        let grew_into_a_line: HashSet<usize> = lines
-            .iter()
-            .filter_map(|line| {
-                let index = line.passed?.checked_sub(base)?;
-                line.text.starts_with(&self.passed.get(index)?.text).then_some(index)
-            })
-            .collect();
+        for line in lines {
+            if let Some(index) = line.passed.and_then(|name| name.checked_sub(self.passed_base))
+                && self.passed.get(index).is_some_and(|passed| line.text.starts_with(&passed.text))
+            {
+                told[index] = false;
+            }
+        }
+        if self.passed.iter().any(|passed| passed.captured) {
+            let old = were.iter().map(|&key| self.open(key).span.text.as_str());
+            let mut known: HashSet<&str> = old.chain(lines.iter().map(|line| line.text.as_str())).collect();
+            for (passed, told) in self.passed.iter().zip(&mut told) {
+                *told &= !passed.captured || known.insert(&passed.text);
+            }
+        }
+        told
+    }
+
+    fn settle_passed(&mut self, told: &[bool]) {
         let all = std::mem::take(&mut self.passed);
         self.passed_base += all.len();
         self.passed_bytes = 0;
-        let mut told: HashSet<String> = HashSet::new();
-        for (index, passed) in all.into_iter().enumerate() {
-            let known = grew_into_a_line.contains(&index) || known.contains(&passed.text);
-            if !known && told.insert(passed.text.clone()) {
+        for (passed, told) in all.into_iter().zip(told) {
+            if *told {
                 self.finish_passed(passed);
             }
         }
@@ -323,13 +356,13 @@ impl Tracker {
     /// The recording has ended: so have all spans.
     pub(crate) fn end(&mut self) {
         let mut open: Vec<Key> = (0..self.open.len()).filter(|&key| self.open[key].is_some()).collect();
-        open.sort_unstable_by_key(|&key| (self.span(key).first, self.span(key).row, key));
+        open.sort_unstable_by_key(|&key| (self.open(key).span.first, self.open(key).span.row, key));
         for key in open {
             self.finish(key, self.now_us);
         }
     }
 
-    fn span(&self, key: Key) -> &Span {
-        &self.open[key].as_ref().expect("keys name open spans").span
+    fn open(&self, key: Key) -> &Open {
+        self.open[key].as_ref().expect("keys name open spans")
     }
 }

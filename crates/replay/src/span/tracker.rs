@@ -42,6 +42,10 @@ pub(super) struct Open {
     pub(super) span: Span,
     /// How many rows (and heads) are part of it.
     pub(super) rows: usize,
+    /// Only while a screen is numbered: how many of them were found so far.
+    pub(super) found: usize,
+    /// Only while a screen is numbered: when it was lost, if it was and is not found again.
+    pub(super) lost_us: Option<u64>,
 }
 
 /// The part of a line that has scrolled off while the rest is still there. Belongs to the first row of the rest.
@@ -70,9 +74,27 @@ pub(super) struct Row {
     pub(super) passed: Option<usize>,
 }
 
+impl Row {
+    #[inline]
+    fn freshen(&mut self, now_us: u64, end: usize) {
+        if !std::mem::replace(&mut self.fresh, true) {
+            self.fresh_us = now_us;
+            self.extent = 0;
+        }
+        self.extent = self.extent.max(end);
+    }
+}
+
+/// Whether something stands in the cell; also in the second cell of a wide character.
+fn shows(cell: &avt::Cell) -> bool {
+    cell.char() != ' ' || cell.width() == 0
+}
+
 /// A text taken down before it was lost.
 #[derive(Debug)]
 pub(super) struct Passed {
+    /// It was erased or written over, perhaps to be written again. Otherwise it scrolled off.
+    pub(super) captured: bool,
     pub(super) text: String,
     pub(super) row: u16,
     pub(super) appeared_us: u64,
@@ -204,7 +226,7 @@ impl Tracker {
         }
         self.credit -= bytes;
         let before = self.rows[first].passed;
-        self.rows[first].passed = self.pass(text, first, appeared_us, before);
+        self.rows[first].passed = self.pass(text, first, appeared_us, before, true);
     }
 
     fn capture_all(&mut self, look: Looker<'_>, rows: Range<usize>) {
@@ -215,13 +237,20 @@ impl Tracker {
 
     /// Keeps a text that is about to be lost. `before`: what was taken down from the same line before; if that is how this
     /// one began, this one takes its place. Returns its name.
-    fn pass(&mut self, mut text: String, row: usize, appeared_us: u64, before: Option<usize>) -> Option<usize> {
+    fn pass(
+        &mut self,
+        mut text: String,
+        row: usize,
+        appeared_us: u64,
+        before: Option<usize>,
+        captured: bool,
+    ) -> Option<usize> {
         text.truncate(text.trim_end_matches(' ').len());
         if text.trim().is_empty() {
             return before;
         }
         let disappeared_us = self.now_us;
-        let mut passed = Passed { text, row: row as u16, appeared_us, disappeared_us };
+        let mut passed = Passed { captured, text, row: row as u16, appeared_us, disappeared_us };
         if let Some(old) = before.and_then(|name| self.passed_at(name))
             && passed.text.starts_with(old.text.as_str())
         {
@@ -264,7 +293,7 @@ impl Tracker {
             }
             _ => {
                 if head.fresh {
-                    self.pass(head.text, place, head.fresh_us, head.passed);
+                    self.pass(head.text, place, head.fresh_us, head.passed, false);
                 }
                 if let Some(span) = head.span {
                     self.release(span);
@@ -291,6 +320,7 @@ impl Tracker {
 
     fn expect_up(&mut self, look: Looker<'_>, range: Range<usize>, count: usize) {
         let count = count.clamp(1, range.len());
+        self.before_cut(look, &range);
         let leaving = (range.start..range.start + count).map(|row| {
             let wrapped = look.is_wrapped(row);
             let mut text = String::new();
@@ -303,8 +333,19 @@ impl Tracker {
         self.scroll = Some(Scroll { range, count, up: true, leaving });
     }
 
+    /// Rows are about to move past those beside them: lines that go across are torn.
+    fn before_cut(&mut self, look: Looker<'_>, range: &Range<usize>) {
+        if range.start > 0 && look.is_wrapped(range.start - 1) {
+            self.capture(look, range.start - 1);
+        }
+        if range.end < self.rows.len() && look.is_wrapped(range.end - 1) {
+            self.capture(look, range.end - 1);
+        }
+    }
+
     fn expect_down(&mut self, look: Looker<'_>, range: Range<usize>, count: usize) {
         let count = count.clamp(1, range.len());
+        self.before_cut(look, &range);
         self.capture_all(look, range.end - count..range.end);
         self.scroll = Some(Scroll { range, count, up: false, leaving: Vec::new() });
     }
@@ -358,10 +399,30 @@ impl Tracker {
 
     fn before_print(&mut self, look: Looker<'_>, printed: Option<char>) {
         let (column, row) = look.cursor();
+        let width = match printed {
+            Some(character) if character < '\u{1100}' => 1,
+            Some(character) => character.width().unwrap_or(1),
+            None => 2,
+        };
+        self.before_write(look, row, column, printed);
+        if column + width > self.columns {
+            // It goes to the next row, or, without wrapping, into the last column.
+            self.before_write(look, row, self.columns - 1, printed);
+            if row == self.bottom {
+                self.expect_up(look, self.margins(), 1);
+            } else if row + 1 < self.rows.len() {
+                self.before_write(look, row + 1, 0, printed);
+            }
+        }
+    }
+
+    /// A character may be about to be written here.
+    #[inline]
+    fn before_write(&mut self, look: Looker<'_>, row: usize, column: usize, printed: Option<char>) {
         let state = &self.rows[row];
         if state.fresh && column < state.extent {
-            let cells = look.cells(row);
-            if cells.get(column).is_some_and(|cell| cell.char() != ' ' && Some(cell.char()) != printed) {
+            let cell = look.cells(row).get(column);
+            if cell.is_some_and(|cell| shows(cell) && Some(cell.char()) != printed) {
                 self.capture(look, row);
             }
         }
@@ -371,33 +432,43 @@ impl Tracker {
         if column == 0 {
             self.behead(row);
         }
-        let width = match printed {
-            Some(character) if character < '\u{1100}' => 1,
-            Some(character) => character.width().unwrap_or(1),
-            None => 2,
-        };
-        if column + width > self.columns && row == self.bottom {
-            self.expect_up(look, self.margins(), 1);
-        }
     }
 
     fn after_print(&mut self, look: Looker<'_>) {
         let (column, row) = look.cursor();
+        let end = if column + 1 >= self.columns { self.columns } else { column };
+        // In the first columns it may have come by wrapping, which joins this row to the one above.
+        self.mark_fresh(look, row, end, column <= 2);
+    }
+
+    /// Something new stands in this row, up to before column `end`. So its line is fresh, all of it.
+    #[inline]
+    fn mark_fresh(&mut self, look: Looker<'_>, row: usize, end: usize, joined: bool) {
         let now_us = self.now_us;
-        let columns = self.columns;
-        let row = &mut self.rows[row];
-        if !row.fresh {
-            row.fresh = true;
-            row.fresh_us = now_us;
-            row.extent = 0;
+        let state = &mut self.rows[row];
+        if state.fresh && !joined {
+            state.extent = state.extent.max(end);
+            return;
         }
-        let end = if column + 1 >= columns { columns } else { column };
-        row.extent = row.extent.max(end);
+        state.freshen(now_us, end);
+        let reach = CAPTURE_CELLS_MAX / self.columns;
+        let mut above = row;
+        while above > 0 && row - above < reach && look.is_wrapped(above - 1) {
+            above -= 1;
+            self.rows[above].freshen(now_us, self.columns);
+        }
+        let mut below = row;
+        while below + 1 < self.rows.len() && below - row < reach && look.is_wrapped(below) {
+            below += 1;
+            self.rows[below].freshen(now_us, self.columns);
+        }
     }
 
     /// Some columns of a row are about to be erased.
     fn before_erase(&mut self, look: Looker<'_>, row: usize, columns: Range<usize>) {
-        if self.rows[row].fresh && look.has_text(row, columns.clone()) {
+        // To erase up to the end of a row also cuts it from the next one.
+        let cuts = columns.end >= self.columns && look.is_wrapped(row);
+        if self.rows[row].fresh && (cuts || look.has_text(row, columns.clone())) {
             self.capture(look, row);
         }
         if columns.start == 0 {
@@ -423,7 +494,7 @@ impl Tracker {
     fn lose_head(&mut self, row: usize) {
         let Some(head) = self.rows[row].head.take() else { return };
         if head.fresh {
-            self.pass(head.text, row, head.fresh_us, head.passed);
+            self.pass(head.text, row, head.fresh_us, head.passed, true);
         }
         if let Some(key) = head.span {
             self.release(key);
@@ -488,17 +559,27 @@ impl Watch for Tracker {
         self.touch_all();
     }
 
+    fn before_run(&mut self, look: Looker<'_>, (column, row): (usize, usize), run: &[u8]) {
+        let state = &self.rows[row];
+        if state.fresh && column < state.extent {
+            let mut over = look.cells(row)[column..].iter().zip(run);
+            if over.any(|(cell, &byte)| shows(cell) && cell.char() != char::from(byte)) {
+                self.capture(look, row);
+            }
+        }
+        if column == 0 {
+            self.behead(row);
+        }
+        self.touch(row);
+    }
+
+    fn after_run(&mut self, look: Looker<'_>, row: usize, end: usize) {
+        self.mark_fresh(look, row, end, false);
+    }
+
     fn amended(&mut self, look: Looker<'_>, row: usize) {
         self.touch(row);
-        let cursor = look.cursor().0.max(1);
-        let now_us = self.now_us;
-        let row = &mut self.rows[row];
-        if !row.fresh {
-            row.fresh = true;
-            row.fresh_us = now_us;
-            row.extent = 0;
-        }
-        row.extent = row.extent.max(cursor);
+        self.mark_fresh(look, row, look.cursor().0.max(1), false);
     }
 }
 
@@ -531,9 +612,9 @@ impl Tracker {
             El(ElScope::ToLeft) => self.before_erase(look, row, 0..column + 1),
             El(ElScope::All) => self.before_erase(look, row, 0..self.columns),
             Ech(n) => self.before_erase(look, row, column..column + count(n)),
-            Dch(n) => {
+            Dch(_) => {
                 let column = column.min(self.columns - 1);
-                self.before_erase(look, row, column..column + count(n));
+                self.before_erase(look, row, column..self.columns);
             }
             Ich(n) => self.before_erase(look, row, self.columns.saturating_sub(count(n))..self.columns),
             Ed(EdScope::Below) => {

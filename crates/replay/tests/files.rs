@@ -1,0 +1,119 @@
+//! Replay files and span files: damage is found and named, wherever it is, and a moment costs one read.
+
+#[path = "common/checked.rs"]
+mod checked;
+
+use std::cell::RefCell;
+use std::io;
+
+use checked::{Indexed, header, index, lines_of, out};
+use replay::file::Replay;
+use replay::format::Event;
+use replay::ranged::{FileError, Ranged};
+use replay::span::Span;
+use replay::span::file::{SpanWriter, Spans};
+
+/// Some seconds of output that scrolls and changes; `count` events.
+fn recording(count: u64) -> Vec<Event> {
+    (0..count).map(|step| out(step * 50, format!("\x1b[3{}mline {step} of the recording e\u{301}\r\n", step % 8))).collect()
+}
+
+fn indexed(count: u64, block_bytes: usize) -> Indexed {
+    index(&header(40, 6), &recording(count), block_bytes)
+}
+
+fn span_file(spans: &[Span]) -> (Vec<u8>, Vec<u64>) {
+    let mut writer = SpanWriter::new(Vec::new()).expect("memory takes it");
+    let positions = spans.iter().map(|span| writer.append(span).expect("memory takes it")).collect();
+    (writer.finish().expect("memory takes it").0, positions)
+}
+
+/// Counts reads.
+struct Counting<'a> {
+    bytes: &'a [u8],
+    reads: RefCell<Vec<(u64, usize)>>,
+}
+
+impl Ranged for Counting<'_> {
+    fn length(&self) -> io::Result<u64> {
+        self.bytes.length()
+    }
+
+    fn read_at(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        self.reads.borrow_mut().push((offset, length));
+        self.bytes.read_at(offset, length)
+    }
+}
+
+#[test]
+fn a_moment_costs_one_read_however_long_the_recording() {
+    for count in [100, 2000] {
+        let indexed = indexed(count, 4000);
+        let counting = Counting { bytes: &indexed.replay, reads: RefCell::default() };
+        let replay = Replay::open(&counting).expect("a file");
+        counting.reads.borrow_mut().clear();
+        for number in [1, count / 3, count / 2, count] {
+            let shown = replay.at_screen(number).expect("it can be read").expect("it is there");
+            assert_eq!(lines_of(&shown.screen), indexed.screens[(number - 1) as usize]);
+            let reads = counting.reads.take();
+            assert_eq!(reads.len(), 1, "{reads:?}");
+            assert!(reads[0].1 < 4000, "{reads:?}");
+        }
+        replay.at_time(count / 2 * 50_000).expect("it can be read");
+        assert_eq!(counting.reads.take().len(), 1);
+    }
+}
+
+#[test]
+fn every_flipped_bit_and_every_cut_is_found() {
+    let indexed = indexed(60, 600);
+    let whole = Replay::open(&indexed.replay).expect("a file");
+    let all_of = |bytes: &Vec<u8>| -> Result<(u64, u64, Vec<Event>, Vec<Vec<String>>), FileError> {
+        let replay = Replay::open(bytes)?;
+        let mut screens = Vec::new();
+        for number in (1..=replay.screens().min(100)).step_by(7) {
+            screens.push(lines_of(&replay.at_screen(number)?.expect("it is there").screen));
+        }
+        let events = replay.events(0)?.collect::<Result<Vec<Event>, FileError>>()?;
+        Ok((replay.screens(), replay.duration_us(), events, screens))
+    };
+    assert_eq!(whole.screens(), 60);
+    assert!(all_of(&indexed.replay).is_ok());
+    for at in 0..indexed.replay.len() {
+        let mut changed = indexed.replay.clone();
+        changed[at] ^= 1 << (at % 8);
+        assert!(all_of(&changed).is_err(), "a bit changed at {at}");
+        assert!(Replay::open(&indexed.replay[..at]).is_err(), "cut at {at}");
+    }
+
+    let (bytes, positions) = span_file(&indexed.spans);
+    for at in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1 << (at % 8);
+        let read = Spans::open(&changed).and_then(|spans| spans.iter().collect::<Result<Vec<_>, _>>());
+        assert!(read.is_err(), "a bit changed at {at}");
+        assert!(Spans::open(&bytes[..at]).is_err(), "cut at {at}");
+    }
+    let spans = Spans::open(&bytes).expect("a file");
+    for wrong in [0, 1, positions[0] + 0xffff, positions[0] + (1 << 16), u64::MAX] {
+        assert!(matches!(spans.get(wrong), Err(FileError::Damaged { .. })), "{wrong}");
+    }
+}
+
+#[test]
+fn damage_says_where_it_is() {
+    let indexed = indexed(60, 600);
+    let mut changed = indexed.replay.clone();
+    // Inside the first block, which begins after the head.
+    changed[100] ^= 1;
+    let replay = Replay::open(&changed).expect("head, foot and directory are whole");
+    assert!(matches!(replay.at_screen(1), Err(FileError::Damaged { offset: 32, .. })));
+    assert!(replay.at_screen(60).is_ok(), "other blocks can still be read");
+}
+
+#[test]
+fn another_version_is_named() {
+    let mut other = indexed(3, 600).replay;
+    other[8] = 9;
+    assert!(matches!(Replay::open(&other), Err(FileError::Version(9))));
+}
