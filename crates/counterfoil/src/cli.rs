@@ -79,6 +79,8 @@ pub enum Command {
     Upload(Upload),
     /// Run a command in a terminal that is recorded and sent while it runs.
     Record(Record),
+    /// Play a recording on this terminal, from a file or from the server.
+    Play(Play),
     /// Recorded sessions: list, show, download.
     #[command(subcommand)]
     Sessions(Sessions),

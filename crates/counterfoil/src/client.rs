@@ -140,7 +140,7 @@ impl Client {
             .put(&url)
             .header("authorization", self.authorization()?)
             .header("content-type", "application/octet-stream")
-            .send(ureq::SendBody::from_reader(&mut { reader }));
+            .send(ureq::SendBody::from_reader(reader));
         self.read_json(self.accept(&url, response)?)
     }
 

@@ -80,6 +80,7 @@ fn run(cli: &Cli, matches: &clap::ArgMatches) -> anyhow::Result<ExitCode> {
         Command::Export(args) => cmd::events::export(args).map(done),
         Command::Upload(args) => cmd::upload::run(args).map(done),
         Command::Record(args) => cmd::record::run(args),
+        Command::Play(args) => cmd::play::run(args).map(done),
         Command::Sessions(command) => cmd::sessions::run(command).map(done),
         Command::Verify(cli::Verify::Log(args)) => cmd::verify::log(args),
         Command::Verify(cli::Verify::Proof(args)) => cmd::verify::single::proof(args),

@@ -15,7 +15,9 @@ use replay::span::file::{SpanWriter, Spans};
 
 /// Some seconds of output that scrolls and changes; `count` events.
 fn recording(count: u64) -> Vec<Event> {
-    (0..count).map(|step| out(step * 50, format!("\x1b[3{}mline {step} of the recording e\u{301}\r\n", step % 8))).collect()
+    (0..count)
+        .map(|step| out(step * 50, format!("\x1b[3{}mline {step} of the recording e\u{301}\r\n", step % 8)))
+        .collect()
 }
 
 fn indexed(count: u64, block_bytes: usize) -> Indexed {

@@ -96,6 +96,29 @@ pub struct Record {
     pub command: Vec<String>,
 }
 
+#[derive(Debug, Args)]
+pub struct Play {
+    #[command(flatten)]
+    pub remote: Remote,
+    /// Organisation, id or path; default: the caller's own.
+    #[arg(long)]
+    pub org: Option<String>,
+    /// How many times faster.
+    #[arg(long, default_value_t = 1.0)]
+    pub speed: f64,
+    /// Cut pauses to this many seconds; default: what the recording asks for.
+    #[arg(long)]
+    pub idle_limit: Option<f64>,
+    /// Begin at this many seconds.
+    #[arg(long, default_value_t = 0.0)]
+    pub from: f64,
+    /// Format of the recording; default: found out from its bytes.
+    #[arg(long)]
+    pub format: Option<String>,
+    /// A file (or a folder, or a tar with the parts of a recording), or the id of a session on the server.
+    pub what: String,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Sessions {
     /// List sessions, the one that started last first.

@@ -8,6 +8,7 @@ pub mod import;
 pub mod init;
 pub mod key;
 pub mod log;
+pub mod play;
 pub mod prove;
 pub mod record;
 pub mod serve;

@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
 use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
+use replay::format::asciicast::{Version, Writer};
+use replay::format::{Event, Format, Header, Size, What};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli;
-use crate::recorder::cast::{Header, Stream, Writer};
 use crate::recorder::sender;
 use crate::recorder::spool::{self, Note, Spooled};
 use crate::recorder::terminal::{self, Raw};
@@ -62,24 +63,22 @@ pub fn run(args: &cli::Record) -> anyhow::Result<ExitCode> {
         recording,
         exit: None,
     };
-    let (mut spooled, mut file) = spool::begin(&spool::folder(args.spool.as_deref())?, note)?;
-    let terminal = std::env::var("TERM").ok();
-    let header = Header {
-        size,
-        started_at_s: started.as_second(),
-        command: &line,
-        title: args.about.title.as_deref(),
-        terminal: terminal.as_deref(),
-        shell: Some(&shell),
-    };
-    file.write_all(header.line().as_bytes()).context("writing the recording")?;
+    let (mut spooled, file) = spool::begin(&spool::folder(args.spool.as_deref())?, note)?;
+    let mut header = Header::new(Format::AsciicastV3);
+    header.size = Size::new(size.0.into(), size.1.into());
+    header.started_at_us = u64::try_from(started.as_microsecond()).ok();
+    header.command = Some(line);
+    header.title.clone_from(&args.about.title);
+    header.terminal_type = std::env::var("TERM").ok();
+    header.environment.insert("SHELL".to_owned(), shell);
+    let writer = Writer::new(&file, Version::V3, &header).context("writing the recording")?;
 
     let (tell, over) = mpsc::channel();
     let sending = {
         let (remote, note, path) = (args.remote.clone(), spooled.note.clone(), spooled.path.clone());
         thread::spawn(move || sender::follow(&remote, &note, &path, &over))
     };
-    let played = play(&command, args.input, &mut file);
+    let played = play(&command, args.input, Recording { writer: Some(writer), failed: None });
     let ended = match &played {
         Ok(ended) => ended.status,
         Err(_) => 1,
@@ -96,7 +95,7 @@ pub fn run(args: &cli::Record) -> anyhow::Result<ExitCode> {
     drop(file);
     report(args, spooled, sent);
     let played = played?;
-    if let Some(error) = played.not_recorded {
+    if let Some(error) = played.failed {
         eprintln!("counterfoil: the recording is incomplete: {error}");
     }
     Ok(ExitCode::from(u8::try_from(played.status & 0xff).unwrap_or(1)))
@@ -135,12 +134,35 @@ fn client_id(started: Timestamp) -> anyhow::Result<String> {
 /// How a command ended.
 struct Ended {
     status: i64,
-    /// Why the recording lacks something: the user's session went on without it.
-    not_recorded: Option<io::Error>,
+    /// Why the recording lacks something.
+    failed: Option<io::Error>,
+}
+
+/// The recording, until it cannot be written: the user's session goes on without it.
+struct Recording<'a> {
+    writer: Option<Writer<&'a File>>,
+    failed: Option<io::Error>,
+}
+
+impl Recording<'_> {
+    fn event(&mut self, at: Duration, what: What) {
+        let event = Event { at_us: u64::try_from(at.as_micros()).unwrap_or(u64::MAX), what };
+        if let Some(writer) = &mut self.writer
+            && let Err(error) = writer.event(&event)
+        {
+            // Half a line in the middle would make the rest unreadable.
+            (self.writer, self.failed) = (None, Some(error));
+        }
+    }
+
+    fn finish(mut self) -> Option<io::Error> {
+        let finished = self.writer.take().map(Writer::finish);
+        self.failed.or_else(|| finished?.err())
+    }
 }
 
 /// Runs the command in a terminal of its own; what it writes goes to ours and into the recording.
-fn play(command: &[String], with_input: bool, file: &mut File) -> anyhow::Result<Ended> {
+fn play(command: &[String], with_input: bool, recording: Recording<'_>) -> anyhow::Result<Ended> {
     let size = terminal::size();
     let pair = native_pty_system().openpty(pty_size(size)).map_err(|e| anyhow!("opening a terminal: {e}"))?;
     let mut builder = CommandBuilder::new(&command[0]);
@@ -166,15 +188,19 @@ fn play(command: &[String], with_input: bool, file: &mut File) -> anyhow::Result
         // Whoever listened is gone: so is this program.
         drop(to_exit.send(Happened::Exited(status)));
     });
-    let ended = record(&happened, started, &*pair.master, file);
+    let ended = record(&happened, started, &*pair.master, recording);
     drop(raw);
     Ok(ended)
 }
 
 /// The one loop in which things happen in one order: on the screen, then in the recording.
-fn record(happened: &Receiver<Happened>, started: Instant, master: &dyn MasterPty, file: &mut File) -> Ended {
-    let mut writer = Writer::default();
-    let mut ended = Ended { status: 1, not_recorded: None };
+fn record(
+    happened: &Receiver<Happened>,
+    started: Instant,
+    master: &dyn MasterPty,
+    mut recording: Recording<'_>,
+) -> Ended {
+    let mut status = 1;
     let (mut exited, mut output_ended) = (false, false);
     while !(exited && output_ended) {
         let next = match exited {
@@ -182,46 +208,29 @@ fn record(happened: &Receiver<Happened>, started: Instant, master: &dyn MasterPt
             true => happened.recv_timeout(QUIET),
         };
         let at = started.elapsed();
-        let lines = match next {
+        match next {
             Err(_) => break,
             Ok(Happened::Output(bytes)) => {
                 let mut screen = io::stdout().lock();
                 // A screen that is gone must not end the command; it will see so itself.
                 let _ = screen.write_all(&bytes).and_then(|()| screen.flush());
-                writer.bytes(at, Stream::Output, &bytes)
+                recording.event(at, What::Output(bytes));
             }
-            Ok(Happened::Input(bytes)) => writer.bytes(at, Stream::Input, &bytes),
-            Ok(Happened::Resized(size)) => {
-                if let Err(error) = master.resize(pty_size(size)) {
+            Ok(Happened::Input(bytes)) => recording.event(at, What::Input(bytes)),
+            Ok(Happened::Resized((columns, rows))) => {
+                if let Err(error) = master.resize(pty_size((columns, rows))) {
                     tracing::debug!(%error, "the terminal could not be resized");
                 }
-                Some(writer.resize(at, size))
+                if let Some(size) = Size::new(columns.into(), rows.into()) {
+                    recording.event(at, What::Resize(size));
+                }
             }
-            Ok(Happened::OutputEnded) => {
-                output_ended = true;
-                None
-            }
-            Ok(Happened::Exited(status)) => {
-                (ended.status, exited) = (status, true);
-                None
-            }
-        };
-        if let Some(lines) = lines {
-            put(file, &lines, &mut ended);
+            Ok(Happened::OutputEnded) => output_ended = true,
+            Ok(Happened::Exited(with)) => (status, exited) = (with, true),
         }
     }
-    let last = writer.exit(started.elapsed(), ended.status);
-    put(file, &last, &mut ended);
-    ended
-}
-
-/// Writes to the recording, unless that failed before: half a line in the middle would make the rest unreadable.
-fn put(file: &mut File, lines: &str, ended: &mut Ended) {
-    if ended.not_recorded.is_none()
-        && let Err(error) = file.write_all(lines.as_bytes())
-    {
-        ended.not_recorded = Some(error);
-    }
+    recording.event(started.elapsed(), What::Exit(status));
+    Ended { status, failed: recording.finish() }
 }
 
 fn pty_size((cols, rows): (u16, u16)) -> PtySize {

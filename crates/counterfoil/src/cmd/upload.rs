@@ -269,39 +269,11 @@ impl Read for Exactly {
     }
 }
 
-/// The header of one file. Times, owners and modes are left out: the same parts are the same bytes.
+/// The header of one file. Times and owners are left out: the same parts are the same bytes.
 fn tar_header(name: &str, bytes: u64) -> anyhow::Result<Vec<u8>> {
-    const NAME: usize = 100;
-    const PREFIX: usize = 155;
-    const BYTES_MAX: u64 = 0o77_777_777_777;
-    let (prefix, short) = match name.len() <= NAME {
-        true => ("", name),
-        false => {
-            let split = name.char_indices().filter(|(at, c)| *c == '/' && name.len() - at - 1 <= NAME && *at <= PREFIX);
-            let (at, _) = split.last().with_context(|| format!("the name {name} is too long for a tar"))?;
-            (&name[..at], &name[at + 1..])
-        }
-    };
-    if bytes > BYTES_MAX {
-        bail!("{name} is longer than the 8 GiB that one file of a tar may have");
-    }
-    let mut block = vec![0; BLOCK];
-    let mut put = |at: usize, text: &[u8]| block[at..at + text.len()].copy_from_slice(text);
-    put(0, short.as_bytes());
-    put(100, b"0000600\0");
-    put(108, b"0000000\0");
-    put(116, b"0000000\0");
-    put(124, format!("{bytes:011o}\0").as_bytes());
-    put(136, b"00000000000\0");
-    // The checksum is taken with spaces in its own place.
-    put(148, b"        ");
-    put(156, b"0");
-    put(257, b"ustar\0");
-    put(263, b"00");
-    put(345, prefix.as_bytes());
-    let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
-    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    Ok(block)
+    let header = replay::format::tar::header(name, bytes);
+    let header = header.with_context(|| format!("{name} is too long for a tar, or its name is (100 bytes, 8 GiB)"))?;
+    Ok(header.to_vec())
 }
 
 #[cfg(test)]

@@ -159,7 +159,9 @@ impl Screen {
                     return Some(Function::Rep(1));
                 }
                 loop {
-                    if parser.state == State::Ground && matches!(characters.as_str().as_bytes().first(), Some(b' '..=b'~')) {
+                    if parser.state == State::Ground
+                        && matches!(characters.as_str().as_bytes().first(), Some(b' '..=b'~'))
+                    {
                         return None;
                     }
                     let character = characters.next()?;

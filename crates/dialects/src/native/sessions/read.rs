@@ -81,7 +81,7 @@ fn wanted(parameters: &Parameters) -> Result<Query> {
     if parameters.text("active").is_some() {
         parts.push(filter::active(parameters.flag("active")?));
     }
-    let micros = |at: Timestamp| i64::try_from(at.as_nanosecond().div_ceil(1_000)).unwrap_or(i64::MAX);
+    let micros = |at: Timestamp| i64::try_from((at.as_nanosecond() + 999).div_euclid(1_000)).unwrap_or(i64::MAX);
     if let Some(from) = parameters.time("from")? {
         parts.push(filter::started_from(micros(from)));
     }

@@ -1,6 +1,6 @@
 //! The documents of recorded sessions.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use service::recordings::{Chunk, ChunkReceipt, EndReason, Ended, Session, SessionInfo};
 use service::{AccountId, SessionId, Timestamp};
 use utoipa::ToSchema;
@@ -242,10 +242,20 @@ pub struct FinishDocument {
     #[serde(default)]
     pub exit: Option<i64>,
     /// When the session ended, RFC 3339; absent: now.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "instant")]
     #[schema(value_type = Option<String>)]
     pub ended_at: Option<Timestamp>,
     /// How many bytes were sent; another number is refused.
     #[serde(default)]
     pub bytes: Option<u64>,
+}
+
+/// An RFC 3339 time with its offset, or null.
+fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    let text: Option<String> = Deserialize::deserialize(deserializer)?;
+    let read = |text: String| {
+        text.parse()
+            .map_err(|_| serde::de::Error::custom(format!("{text:?} is not a time such as 2026-01-31T00:00:00Z")))
+    };
+    text.map(read).transpose()
 }
