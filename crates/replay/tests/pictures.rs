@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use replay::cell::{Attributes, Cell, Colour, Rgb, Size};
 use replay::format::Theme;
-use replay::picture::{BadFont, Fonts, Style, View, draw};
+use replay::picture::{BadFont, Fonts, Style, View, draw, draw_screen};
+use replay::screen::Screen;
 use sha2::{Digest, Sha256};
 
 fn plain(text: &str) -> Vec<Cell> {
@@ -223,6 +224,21 @@ fn a_full_screen_of_source_code_fits_into_forty_kilobytes() {
     let rows: Vec<Vec<Cell>> = include_str!("pictures.rs").lines().skip(70).take(40).map(row).collect();
     let file = png(120, &rows, Some((3, 4)));
     assert!(file.len() <= 40 << 10, "{} bytes", file.len());
+}
+
+#[test]
+fn a_terminals_screen_is_drawn_with_its_cursor() {
+    let fonts = Fonts::built_in();
+    let mut screen = Screen::new(size(20, 2));
+    screen.output("ls \x1b[1;32mdone\x1b[0m 日e\u{301}".as_bytes());
+    let shown = Picture::of(&draw_screen(&screen, &fonts, &Style::default()).expect("a small screen"));
+    assert_eq!(shown.count(11, 0, TEXT), 9 * 18, "the cursor stands behind the text");
+    assert!(shown.count(3, 0, Rgb(13, 188, 121)) > 10);
+    screen.output(b"\x1b[?25l");
+    let hidden = Picture::of(&draw_screen(&screen, &fonts, &Style::default()).expect("a small screen"));
+    assert_eq!(hidden.count(11, 0, BEHIND), 9 * 18);
+    let view = View { size: screen.size(), rows: &screen.rows(), cursor: None };
+    assert_eq!(hidden.pixels, Picture::of(&draw(&view, &fonts, &Style::default()).expect("a small screen")).pixels);
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod shapes;
 
 use crate::cell::{Attributes, Cell, Size};
 use crate::format::Theme;
+use crate::screen::Screen;
 use mask::{FULL, HEIGHT, Mask, WIDTH};
 use palette::{Colours, Pair, Pairs, Palette};
 
@@ -92,6 +93,17 @@ pub fn draw(view: &View<'_>, fonts: &Fonts, style: &Style) -> Result<Vec<u8>, To
         }
     }
     Ok(encode(&pairs.palette(), &painted, columns, rows))
+}
+
+/// Draws a screen as it is now, with its cursor if that is shown. See [`draw`].
+///
+/// # Errors
+/// As [`draw`].
+pub fn draw_screen(screen: &Screen, fonts: &Fonts, style: &Style) -> Result<Vec<u8>, TooLarge> {
+    let cursor = screen.cursor();
+    let rows = screen.rows();
+    let cursor = cursor.visible.then_some((cursor.column, cursor.row));
+    draw(&View { size: screen.size(), rows: &rows, cursor }, fonts, style)
 }
 
 /// Lines through a cell, whatever stands in it.
