@@ -10,12 +10,15 @@ use replay::format::{Event, Format, Header, Part, Reader, Size, What, detect};
 use replay::index::{Indexer, Options};
 use replay::span::file::SpanWriter;
 
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 25;
 /// Short recordings are played several times in a round.
-const ROUND_BYTES: usize = 8 << 20;
+const ROUND_BYTES: usize = 1 << 20;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    println!("{:<44} {:>9} {:>8} {:>9} {:>9} {:>7} {:>7} {:>7}", "recording", "bytes", "events", "avt MB/s", "ours MB/s", "ratio", "screens", "spans");
+    println!(
+        "{:<44} {:>9} {:>8} {:>9} {:>9} {:>7} {:>7} {:>7}",
+        "recording", "bytes", "events", "avt MB/s", "ours MB/s", "ratio", "screens", "spans"
+    );
     let paths: Vec<String> = std::env::args().skip(1).collect();
     for path in &paths {
         let bytes = std::fs::read(path)?;
@@ -24,7 +27,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let events = bytes.chunks(512).zip(0..).map(|(piece, step)| out(step * 10_000, piece));
             (Header { size, ..Header::new(Format::Ttyrec) }, events.collect())
         } else {
-            let format = detect(&[(path.as_str(), &bytes[..bytes.len().min(4096)])]).ok_or("the format is not known")?;
+            let format =
+                detect(&[(path.as_str(), &bytes[..bytes.len().min(4096)])]).ok_or("the format is not known")?;
             let mut reader = Reader::open(format, vec![Part::new(path.as_str(), bytes.as_slice())])?;
             let mut events = Vec::new();
             while let Some(event) = reader.next()? {
@@ -36,9 +40,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     if paths.is_empty() {
         let header = Header { size: Size::new(120, 40), ..Header::new(Format::Ttyrec) };
-        let log = log_lines(100_000);
-        for (name, piece, pause_us) in [("log lines, 4 KB each 1 ms", 4096, 1_000), ("log lines, 100 bytes each 1 ms", 100, 1_000), ("log lines, 100 bytes each 50 ms", 100, 50_000)] {
-            let events: Vec<Event> = log.chunks(piece).zip(0..).map(|(piece, step)| out(step * pause_us, piece)).collect();
+        let log = log_lines(10_000);
+        for (name, piece, pause_us) in [
+            ("log lines, 4 KB each 1 ms", 4096, 1_000),
+            ("log lines, 100 bytes each 1 ms", 100, 1_000),
+            ("log lines, 100 bytes each 50 ms", 100, 50_000),
+        ] {
+            let events: Vec<Event> =
+                log.chunks(piece).zip(0..).map(|(piece, step)| out(step * pause_us, piece)).collect();
             measure(name, &header, &events)?;
         }
     }
@@ -61,7 +70,12 @@ fn log_lines(count: usize) -> Vec<u8> {
     let mut log = String::new();
     for line in 0..count {
         let (level, colour) = [("INFO", 32), ("WARN", 33), ("ERROR", 31)][next(3)];
-        log.push_str(&format!("2026-11-21T15:{:02}:{:02}Z \x1b[{colour}m{level:<5}\x1b[0m worker[{}]:", line / 60 % 60, line % 60, next(5000)));
+        log.push_str(&format!(
+            "2026-11-21T15:{:02}:{:02}Z \x1b[{colour}m{level:<5}\x1b[0m worker[{}]:",
+            line / 60 % 60,
+            line % 60,
+            next(5000)
+        ));
         for _ in 0..3 + next(9) {
             log.push(' ');
             log.push_str(words[next(words.len())]);
@@ -72,7 +86,8 @@ fn log_lines(count: usize) -> Vec<u8> {
 }
 
 fn measure(name: &str, header: &Header, events: &[Event]) -> Result<(), Box<dyn std::error::Error>> {
-    let bytes: usize = events.iter().map(|event| if let What::Output(bytes) = &event.what { bytes.len() } else { 0 }).sum();
+    let bytes: usize =
+        events.iter().map(|event| if let What::Output(bytes) = &event.what { bytes.len() } else { 0 }).sum();
     let times = (ROUND_BYTES / bytes.max(1)).clamp(1, 2000);
     let (mut bare, mut ours) = (f64::MAX, f64::MAX);
     let mut counts = (0, 0);
@@ -90,7 +105,13 @@ fn measure(name: &str, header: &Header, events: &[Event]) -> Result<(), Box<dyn 
     }
     let speed = |seconds: f64| (bytes * times) as f64 / seconds / 1e6;
     let (screens, spans) = counts;
-    println!("{name:<44} {bytes:>9} {:>8} {:>9.1} {:>9.1} {:>6.0}% {screens:>7} {spans:>7}", events.len(), speed(bare), speed(ours), 100.0 * bare / ours);
+    println!(
+        "{name:<44} {bytes:>9} {:>8} {:>9.1} {:>9.1} {:>6.0}% {screens:>7} {spans:>7}",
+        events.len(),
+        speed(bare),
+        speed(ours),
+        100.0 * bare / ours
+    );
     Ok(())
 }
 

@@ -1,9 +1,9 @@
 //! Everything that must hold of screens, spans and replay files, on every real recording; and the screens of another
 //! terminal where they were recorded.
 
-mod common;
 #[path = "common/checked.rs"]
 mod checked;
+mod common;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -84,8 +84,7 @@ fn conformance_files_as_far_as_they_go() {
 /// A capture of raw bytes, made into events of 100 bytes each, 10 ms apart.
 fn capture(name: &str) -> (Header, Vec<Event>) {
     let folder = sessions().join("raw-pty").join(name);
-    let size: serde_json::Value =
-        serde_json::from_slice(&read(&folder.join("size.json"))).expect("the size is JSON");
+    let size: serde_json::Value = serde_json::from_slice(&read(&folder.join("size.json"))).expect("the size is JSON");
     let number = |key: &str| size[key].as_u64().expect("a number");
     let mut header = Header::new(Format::Ttyrec);
     header.size = Size::new(number("columns"), number("screen_lines"));
@@ -162,6 +161,7 @@ fn final_screens_are_those_of_another_terminal() {
         }
     }
     assert_eq!(compared, 5);
-    let found: BTreeMap<_, _> = found.iter().map(|(at, (theirs, ours))| (at.clone(), (theirs.as_str(), ours.as_str()))).collect();
+    let found: BTreeMap<_, _> =
+        found.iter().map(|(at, (theirs, ours))| (at.clone(), (theirs.as_str(), ours.as_str()))).collect();
     assert_eq!(found, known);
 }

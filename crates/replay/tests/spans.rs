@@ -33,7 +33,16 @@ fn a_line_that_scrolled_away_inside_one_chunk_is_kept() {
 
 #[test]
 fn a_text_that_was_cleared_inside_one_chunk_is_kept() {
-    for clear in ["\x1b[2J", "\x1b[H\x1b[J", "\x1bc", "\x1b[1K\x1b[2K", "\x1b[?1049h", "\r\x1b[9X", "\r\x1b[20P", "\rTHE OTHER TEXT"] {
+    for clear in [
+        "\x1b[2J",
+        "\x1b[H\x1b[J",
+        "\x1bc",
+        "\x1b[1K\x1b[2K",
+        "\x1b[?1049h",
+        "\r\x1b[9X",
+        "\r\x1b[20P",
+        "\rTHE OTHER TEXT",
+    ] {
         let indexed = checked(&header(40, 5), &[out(0, "$ "), out(1000, format!("secret {clear}after"))]);
         let span = indexed.one("$ secret");
         assert!(span.passed_by, "{clear:?}");
@@ -59,7 +68,8 @@ fn a_word_split_by_a_wrap_is_one_word() {
     // And one that was wide enough until the terminal was not.
     let narrow = Event { at_us: 1_000_000, what: What::Resize(Size::new(7, 3).expect("a size")) };
     let wide = Event { at_us: 2_000_000, what: What::Resize(Size::new(30, 3).expect("a size")) };
-    let indexed = checked(&header(20, 3), &[out(0, "x\r\n$ cat\r\nincomprehensible"), narrow, wide, out(3000, "\x1b[H")]);
+    let indexed =
+        checked(&header(20, 3), &[out(0, "x\r\n$ cat\r\nincomprehensible"), narrow, wide, out(3000, "\x1b[H")]);
     let span = indexed.one("incomprehensible");
     assert_eq!((span.first, span.last), (1, indexed.summary.screens));
 }
@@ -71,8 +81,13 @@ fn a_long_line_is_one_line_also_while_it_scrolls_off() {
     // In one chunk, and slowly, on a screen that shows only a part of it.
     let indexed = checked(&header(20, 4), &[out(0, long), out(1000, "\r\n$ ")]);
     assert!(indexed.one(long).passed_by);
-    let slowly: Vec<Event> =
-        long.as_bytes().chunks(7).zip(0..).map(|(piece, step)| out(step * 100, piece)).chain([out(9000, "\r\n$ ")]).collect();
+    let slowly: Vec<Event> = long
+        .as_bytes()
+        .chunks(7)
+        .zip(0..)
+        .map(|(piece, step)| out(step * 100, piece))
+        .chain([out(9000, "\r\n$ ")])
+        .collect();
     let indexed = checked(&header(20, 4), &slowly);
     assert!(indexed.spans.iter().any(|span| span.text == long), "{:#?}", indexed.spans);
 }
@@ -117,7 +132,12 @@ fn commands_are_what_was_typed_and_echoed() {
     events.extend([typed(4000, "cat /etc/ho"), out(4001, "cat /etc/ho"), typed(4200, "\t"), out(4201, "sts ")]);
     events.extend([typed(4500, "\r"), out(4501, "\r\n127.0.0.1\r\n$ ")]);
     // From the history.
-    events.extend([typed(6000, "\x1b[A"), out(6001, "cat /etc/hosts "), typed(6300, "\r"), out(6301, "\r\n127.0.0.1\r\n$ ")]);
+    events.extend([
+        typed(6000, "\x1b[A"),
+        out(6001, "cat /etc/hosts "),
+        typed(6300, "\r"),
+        out(6301, "\r\n127.0.0.1\r\n$ "),
+    ]);
     let indexed = checked(&header(40, 20), &events);
     assert_eq!(indexed.texts(Kind::Command), ["ls -l", "cat /etc/hosts", "cat /etc/hosts"]);
     let first = indexed.spans.iter().find(|span| span.kind == Kind::Command).expect("a command");
@@ -145,7 +165,8 @@ fn commands_that_the_shell_marks_have_their_exit_status() {
 
 #[test]
 fn a_line_that_grows_is_one_span() {
-    let indexed = checked(&header(40, 5), &[out(0, "$ "), out(1000, "e"), out(2000, "c"), out(3000, "ho hi"), out(4000, "\r\n")]);
+    let indexed =
+        checked(&header(40, 5), &[out(0, "$ "), out(1000, "e"), out(2000, "c"), out(3000, "ho hi"), out(4000, "\r\n")]);
     let span = indexed.one("$ echo hi");
     assert_eq!((span.first, span.clearest, span.last), (1, 4, indexed.summary.screens));
     assert_eq!(span.appeared_us, 0);
@@ -157,11 +178,7 @@ fn a_line_that_moves_is_one_span() {
     // By scrolling, and by being drawn anew one row higher.
     let indexed = checked(
         &header(20, 3),
-        &[
-            out(0, "one\r\ntwo\r\nthree"),
-            out(1000, "\r\nfour"),
-            out(2000, "\x1b[H\x1b[Jthree\r\nfour\r\nfive"),
-        ],
+        &[out(0, "one\r\ntwo\r\nthree"), out(1000, "\r\nfour"), out(2000, "\x1b[H\x1b[Jthree\r\nfour\r\nfive")],
     );
     let three = indexed.one("three");
     assert_eq!((three.first, three.last), (1, 3));
@@ -215,7 +232,8 @@ fn marks_are_part_of_the_text() {
 
 #[test]
 fn titles_are_spans() {
-    let events = [out(0, "a"), out(1000, "\x1b]0;one\x07b"), out(2000, "\x1b]2;two\x1b\\\x1b]2;three\x07c"), out(3000, "d")];
+    let events =
+        [out(0, "a"), out(1000, "\x1b]0;one\x07b"), out(2000, "\x1b]2;two\x1b\\\x1b]2;three\x07c"), out(3000, "d")];
     let indexed = checked(&header(30, 4), &events);
     assert_eq!(indexed.texts(Kind::Title), ["one", "two", "three"]);
     let one = indexed.spans.iter().find(|span| span.text == "one").expect("a title");

@@ -75,7 +75,8 @@ impl<R: Ranged> Replay<R> {
             return Err(FileError::damaged(foot_offset, "the foot is not there, or does not match its checksum"));
         }
         let (directory_offset, blocks) = (u64_at(&foot, 8), u64_at(&foot, 16));
-        let directory_end = blocks.checked_mul(ENTRY_BYTES as u64).and_then(|bytes| bytes.checked_add(directory_offset));
+        let directory_end =
+            blocks.checked_mul(ENTRY_BYTES as u64).and_then(|bytes| bytes.checked_add(directory_offset));
         if directory_end != Some(foot_offset) || blocks == 0 {
             return Err(FileError::damaged(foot_offset, "the directory is not where the foot says"));
         }

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use super::event::{put_event, put_screen};
 use super::{
-    BLOCK_EVENT_BYTES, BLOCK_EVENTS_MAX, BLOCK_MAGIC, ENTRY_BYTES, FOOT_BYTES, FOOT_MAGIC, HEAD_BYTES, HEAD_MAGIC, ReplaySink,
-    VERSION,
+    BLOCK_EVENT_BYTES, BLOCK_EVENTS_MAX, BLOCK_MAGIC, ENTRY_BYTES, FOOT_BYTES, FOOT_MAGIC, HEAD_BYTES, HEAD_MAGIC,
+    ReplaySink, VERSION,
 };
 use crate::format::Event;
 use crate::pack::{pack, put_bytes, put_number};

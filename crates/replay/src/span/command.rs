@@ -70,7 +70,13 @@ impl Commands {
     }
 
     /// Somebody typed. `anchor` gives the cursor's place. Returns whether Enter was among it.
-    pub(crate) fn input(&mut self, bytes: &[u8], at_us: u64, is_alternate: bool, mut anchor: impl FnMut() -> Anchor) -> bool {
+    pub(crate) fn input(
+        &mut self,
+        bytes: &[u8],
+        at_us: u64,
+        is_alternate: bool,
+        mut anchor: impl FnMut() -> Anchor,
+    ) -> bool {
         let mut text = String::new();
         self.decoder.decode(bytes, &mut text);
         if self.marked || is_alternate {
@@ -184,7 +190,12 @@ impl Tracker {
         }
     }
 
-    pub(super) fn shell_mark(&mut self, observation: &mut Observation<'_>, clusters: &Clusters, mark: ShellIntegration) {
+    pub(super) fn shell_mark(
+        &mut self,
+        observation: &mut Observation<'_>,
+        clusters: &Clusters,
+        mark: ShellIntegration,
+    ) {
         self.commands.marked = true;
         self.commands.ahead.clear();
         match mark {
@@ -255,7 +266,8 @@ impl Tracker {
             entered.span.last = number;
             if std::mem::take(&mut entered.unseen) {
                 let line = first_line(&entered.span.text);
-                let shown = self.open.iter().flatten().find(|open| !open.span.passed_by && open.span.text.contains(line));
+                let shown =
+                    self.open.iter().flatten().find(|open| !open.span.passed_by && open.span.text.contains(line));
                 entered.span.clearest = number;
                 entered.span.passed_by = shown.is_none();
                 entered.span.row = shown.map_or(entered.span.row, |open| open.span.row);

@@ -166,7 +166,8 @@ impl<R: Ranged> Spans<R> {
                 let mut parts = Parts(&bytes);
                 let mut spans = Vec::new();
                 while !parts.0.is_empty() {
-                    let span = take_span(&mut parts).ok_or(FileError::damaged(offset, "what a block holds is no span"))?;
+                    let span =
+                        take_span(&mut parts).ok_or(FileError::damaged(offset, "what a block holds is no span"))?;
                     spans.push((offset << 16 | spans.len() as u64, span));
                 }
                 Ok((spans, next))

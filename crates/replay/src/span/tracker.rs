@@ -260,7 +260,8 @@ impl Tracker {
             self.passed_bytes += grown;
             return before;
         }
-        if self.passed.len() >= WAITING_MAX || self.passed_bytes >= WAITING_BYTES_MAX || self.gone.len() >= WAITING_MAX {
+        if self.passed.len() >= WAITING_MAX || self.passed_bytes >= WAITING_BYTES_MAX || self.gone.len() >= WAITING_MAX
+        {
             self.let_go();
         }
         self.passed_bytes += passed.text.len();
@@ -505,7 +506,12 @@ impl Tracker {
 
 impl Watch for Tracker {
     #[inline]
-    fn before(&mut self, observation: &mut Observation<'_>, clusters: &crate::screen::watch::Clusters, function: &Function) {
+    fn before(
+        &mut self,
+        observation: &mut Observation<'_>,
+        clusters: &crate::screen::watch::Clusters,
+        function: &Function,
+    ) {
         if let Function::Print(character) = function {
             let look = Looker { terminal: observation.terminal(), clusters };
             return self.before_print(look, Some(*character));
@@ -584,8 +590,15 @@ impl Watch for Tracker {
 }
 
 impl Tracker {
-    fn before_other(&mut self, observation: &mut Observation<'_>, clusters: &crate::screen::watch::Clusters, function: &Function) {
-        use Function::{Decaln, Decrst, Decset, Decstbm, Decstr, Dch, Dl, Ech, Ed, El, Ich, Il, Lf, Nel, Osc, Rep, Ri, Ris};
+    fn before_other(
+        &mut self,
+        observation: &mut Observation<'_>,
+        clusters: &crate::screen::watch::Clusters,
+        function: &Function,
+    ) {
+        use Function::{
+            Dch, Decaln, Decrst, Decset, Decstbm, Decstr, Dl, Ech, Ed, El, Ich, Il, Lf, Nel, Osc, Rep, Ri, Ris,
+        };
         use Function::{Rm, Sd, Sm, Su};
         if let Osc(avt::parser::Osc::ShellIntegration(mark)) = function {
             return self.shell_mark(observation, clusters, *mark);

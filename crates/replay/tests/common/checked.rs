@@ -1,6 +1,9 @@
 //! Indexes a recording and checks everything that must hold of what comes out, against an oracle that looks at whole
 //! screens.
 
+// Each test file uses only a part of it.
+#![allow(dead_code)]
+
 use std::collections::{HashMap, HashSet};
 use std::io;
 
@@ -186,7 +189,8 @@ pub fn check_replay(header: &Header, events: &[Event], indexed: &Indexed) {
 
     let middle_us = events.get(events.len() / 2).map_or(0, |event| event.at_us);
     for from_us in [0, middle_us, middle_us + 1] {
-        let told: Vec<Event> = replay.events(from_us).expect("it can be read").map(|event| event.expect("an event")).collect();
+        let told: Vec<Event> =
+            replay.events(from_us).expect("it can be read").map(|event| event.expect("an event")).collect();
         let expected: Vec<Event> = events.iter().filter(|event| event.at_us >= from_us).flat_map(pieces).collect();
         assert!(told == expected, "events from {from_us}");
     }
@@ -205,8 +209,7 @@ fn pieces(event: &Event) -> Vec<Event> {
 /// Every span is found again at its position.
 pub fn check_span_file(indexed: &Indexed) {
     let mut writer = SpanWriter::new(Vec::new()).expect("memory takes it");
-    let positions: Vec<u64> =
-        indexed.spans.iter().map(|span| writer.append(span).expect("memory takes it")).collect();
+    let positions: Vec<u64> = indexed.spans.iter().map(|span| writer.append(span).expect("memory takes it")).collect();
     let (bytes, length) = writer.finish().expect("memory takes it");
     assert_eq!(length, bytes.len() as u64);
     let spans = Spans::open(&bytes).expect("it was just written");
