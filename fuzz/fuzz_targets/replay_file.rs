@@ -9,7 +9,6 @@ use replay::screen::Screen;
 use replay::span::file::Spans;
 
 #[path = "../../crates/replay/tests/common/checked.rs"]
-#[allow(dead_code)]
 mod checked;
 
 fn read_all(bytes: &Vec<u8>) {

@@ -6,7 +6,6 @@ use libfuzzer_sys::fuzz_target;
 use replay::format::{Event, Size, What};
 
 #[path = "../../crates/replay/tests/common/checked.rs"]
-#[allow(dead_code)]
 mod checked;
 
 /// Two bytes of size; then pieces: what they are and how long (one byte each), the pause before them, their bytes.

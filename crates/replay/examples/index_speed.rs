@@ -10,9 +10,9 @@ use replay::format::{Event, Format, Header, Part, Reader, Size, What, detect};
 use replay::index::{Indexer, Options};
 use replay::span::file::SpanWriter;
 
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 25;
 /// Short recordings are played several times in a round.
-const ROUND_BYTES: usize = 8 << 20;
+const ROUND_BYTES: usize = 1 << 20;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!(
@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     if paths.is_empty() {
         let header = Header { size: Size::new(120, 40), ..Header::new(Format::Ttyrec) };
-        let log = log_lines(100_000);
+        let log = log_lines(10_000);
         for (name, piece, pause_us) in [
             ("log lines, 4 KB each 1 ms", 4096, 1_000),
             ("log lines, 100 bytes each 1 ms", 100, 1_000),

@@ -70,14 +70,12 @@ fn a_moment_costs_one_read_however_long_the_recording() {
 fn every_flipped_bit_and_every_cut_is_found() {
     let indexed = indexed(60, 600);
     let whole = Replay::open(&indexed.replay).expect("a file");
-    let all_of = |bytes: &Vec<u8>| -> Result<(u64, u64, Vec<Event>, Vec<Vec<String>>), FileError> {
+    let all_of = |bytes: &Vec<u8>| -> Result<(), FileError> {
         let replay = Replay::open(bytes)?;
-        let mut screens = Vec::new();
         for number in (1..=replay.screens().min(100)).step_by(7) {
-            screens.push(lines_of(&replay.at_screen(number)?.expect("it is there").screen));
+            replay.at_screen(number)?;
         }
-        let events = replay.events(0)?.collect::<Result<Vec<Event>, FileError>>()?;
-        Ok((replay.screens(), replay.duration_us(), events, screens))
+        replay.events(0)?.collect::<Result<Vec<Event>, FileError>>().map(|_| ())
     };
     assert_eq!(whole.screens(), 60);
     assert!(all_of(&indexed.replay).is_ok());

@@ -1,8 +1,8 @@
 //! The terminal: bytes in, a screen of cells out.
 //!
 //! [`Screen`] is ours; the emulation behind it is crate `avt`, none of whose types is seen outside this crate. Two things are
-//! done here that avt does not do: marks are combined with the character before them ([`mod@cluster`]), and window titles are
-//! kept ([`mod@sequence`]).
+//! done here that avt does not do: marks are combined with the character before them (`cluster.rs`), and window titles are
+//! kept (`sequence.rs`).
 //!
 //! Limits: sizes as [`Size`] says; [`SEQUENCE_CHARS_MAX`], [`COMMAND_BYTES_MAX`], [`MARK_BYTES_MAX`]. What a terminal does
 //! that leaves no text (sixel pictures, mouse modes, sounds, links) is read over.

@@ -31,7 +31,28 @@ pub(crate) enum Heard {
 impl Sequence {
     /// To be called after the parser was fed `character` and came from state `before` into state `now`.
     /// Not needed where both are the ground state.
+    #[inline]
     pub(crate) fn follow(&mut self, character: char, before: State, now: State) -> Heard {
+        // Nearly all that comes here: a short control sequence that begins, goes on, ends.
+        if before != State::OscString {
+            match now {
+                State::Ground => {
+                    self.pending.clear();
+                    return Heard::Nothing;
+                }
+                State::CsiEntry | State::CsiParam
+                    if (' '..='~').contains(&character) && self.pending.len() < SEQUENCE_CHARS_MAX =>
+                {
+                    self.pending.push(character);
+                    return Heard::Nothing;
+                }
+                _ => {}
+            }
+        }
+        self.follow_any(character, before, now)
+    }
+
+    fn follow_any(&mut self, character: char, before: State, now: State) -> Heard {
         let heard = match before {
             State::OscString if now != State::OscString => self.command(character),
             _ => Heard::Nothing,

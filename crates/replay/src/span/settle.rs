@@ -7,6 +7,9 @@ use super::tracker::{Key, LINE_BYTES_MAX, Open, Tracker};
 use super::{Kind, ScreenNumber, Span};
 use crate::screen::watch::Looker;
 
+/// Up to so many texts are compared one by one.
+const FEW: usize = 8;
+
 /// A line as it is now.
 struct Now {
     first: usize,
@@ -251,16 +254,18 @@ impl Tracker {
         // Taken from the end: the one that began first, then the upper one.
         lost.sort_unstable_by_key(|&key| std::cmp::Reverse((self.open(key).span.first, self.open(key).span.row, key)));
         let mut by_text: HashMap<&str, Vec<Key>> = HashMap::new();
-        for &key in &lost {
-            by_text.entry(&self.open(key).span.text).or_default().push(key);
-        }
-        if by_text.is_empty() {
-            return;
-        }
-        for (line, key) in lines.iter().zip(&mut *keys) {
-            if moved(key, line) {
-                *key = by_text.get_mut(line.text.as_str()).and_then(Vec::pop);
+        if lost.len() > FEW {
+            for &key in &lost {
+                by_text.entry(&self.open(key).span.text).or_default().push(key);
             }
+        }
+        for (line, key) in lines.iter().zip(&mut *keys).filter(|(line, key)| moved(key, line)) {
+            *key = if by_text.is_empty() {
+                let place = lost.iter().rposition(|&key| self.open(key).span.text == line.text);
+                place.map(|place| lost.remove(place))
+            } else {
+                by_text.get_mut(line.text.as_str()).and_then(Vec::pop)
+            };
         }
         for key in keys {
             self.find(*key);

@@ -1,6 +1,9 @@
 //! Indexes a recording and checks everything that must hold of what comes out, against an oracle that looks at whole
 //! screens.
 
+// Each test file uses only a part of it.
+#![allow(dead_code)]
+
 use std::collections::{HashMap, HashSet};
 use std::io;
 
