@@ -136,7 +136,9 @@ fn the_index_answers_every_query_as_real_lucene_does() {
             let said = String::from_utf8_lossy(&output.stdout);
             assert!(output.status.success() && said.contains("258 of 258"), "{said}");
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => eprintln!("no python3 here: judged natively only"),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            eprintln!("no python3 here: judged natively only")
+        }
         Err(error) => panic!("python3 cannot be started: {error}"),
     }
 }

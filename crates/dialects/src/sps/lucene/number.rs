@@ -26,7 +26,9 @@ mod tests {
 
     #[test]
     fn numbers_are_what_java_takes_for_numbers() {
-        for (text, value) in [("2", 2.0), (".5", 0.5), ("5.", 5.0), ("-1e3", -1000.0), ("0.8f", 0.8), ("1d", 1.0), ("+2", 2.0)] {
+        for (text, value) in
+            [("2", 2.0), (".5", 0.5), ("5.", 5.0), ("-1e3", -1000.0), ("0.8f", 0.8), ("1d", 1.0), ("+2", 2.0)]
+        {
             assert_eq!(java_float(text), Some(value), "{text}");
         }
         assert_eq!(java_float("-Infinity"), Some(f32::NEG_INFINITY));

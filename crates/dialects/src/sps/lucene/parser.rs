@@ -193,7 +193,10 @@ impl Parser {
                 };
                 self.boosted(made, boost)
             }
-            _ => Err(self.misplaced("a word, a quoted text or a bracket is due here; a backslash makes this a character")),
+            _ => {
+                Err(self
+                    .misplaced("a word, a quoted text or a bracket is due here; a backslash makes this a character"))
+            }
         }
     }
 
@@ -312,7 +315,9 @@ impl Parser {
         self.at += 1;
         let lower = self.bound()?;
         if self.take(Kind::RangeTo).is_none() {
-            return Err(self.misplaced("TO is due here: a range is [from TO to]; a backslash before [ makes it a character"));
+            return Err(
+                self.misplaced("TO is due here: a range is [from TO to]; a backslash before [ makes it a character")
+            );
         }
         let upper = self.bound()?;
         let Some(close) = self.take(Kind::RangeClose) else {
