@@ -97,7 +97,7 @@ fn assert_same(found: &Found, expected: &Found, all: &Found, query: &ContentQuer
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn the_index_gives_what_the_reference_gives(
@@ -123,7 +123,7 @@ fn a_large_index_gives_what_the_reference_gives() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % below
     };
-    let documents: Vec<Owned> = (0..30_000)
+    let documents: Vec<Owned> = (0..20_000)
         .map(|number| {
             let words = (0..random(9)).map(|_| {
                 // Word n is about twice as rare as word n - 1.

@@ -89,8 +89,8 @@ pub fn run(args: &cli::Record) -> anyhow::Result<ExitCode> {
     if let Some(keep) = &args.keep {
         keep_copy(&spooled.path, keep)?;
     }
-    // The sender ends by itself after this.
-    drop(tell.send(ended));
+    // A sender that is gone already has said why; its thread tells below.
+    let _ = tell.send(ended);
     let sent = sending.join().map_err(|_| anyhow!("the sender stopped badly"))?;
     drop(file);
     report(args, spooled, sent);

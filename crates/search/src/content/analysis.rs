@@ -125,8 +125,7 @@ enum AsciiPiece {
 fn ascii_piece(bytes: &[u8]) -> AsciiPiece {
     let mut counted = false;
     let mut at = 0;
-    loop {
-        let Some(&byte) = bytes.get(at) else { break };
+    while let Some(&byte) = bytes.get(at) {
         if byte.is_ascii_alphanumeric() {
             counted = true;
         } else if byte != b'_' {

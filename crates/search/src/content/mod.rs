@@ -7,6 +7,11 @@
 //! **Not here.** The query language: `dialects::sps::lucene` makes [`ContentQuery`] out of text. What a document is (a span
 //! of a recording, as a rule) and where its payload leads: that is the caller's.
 //!
+//! **Known differences** to the oracle, found by comparing 18,000 random queries and 30,000 random texts: where a fuzzy token and
+//! a term of one list are the same token, it counts that token twice instead of adding the two scores; it takes a repetition of
+//! an expression that matches nothing (`(#)*`) to match nothing, here it matches the empty text; emoji modifiers and joiners in
+//! places where they modify or join nothing are cut differently.
+//!
 //! **Limits.** [`TEXT_BYTES_MAX`] and [`ID_BYTES_MAX`] for a document, [`DOCUMENTS_MAX`] documents, [`FUZZY_TERMS_MAX`] tokens
 //! for a fuzzy one, [`pattern::STATES_MAX`] states of a pattern, [`Options`] for memory.
 //!

@@ -28,8 +28,8 @@ pub(super) enum Plan<'a> {
         set: Arc<DocumentSet>,
         score: f64,
     },
-    Term(TermPlan<'a>),
-    Phrase(PhrasePlan<'a>),
+    Term(Box<TermPlan<'a>>),
+    Phrase(Box<PhrasePlan<'a>>),
     /// All of `required` have to match, if there are any; else one of `optional`, of which there then is at least one.
     Lists {
         required: Vec<Plan<'a>>,
@@ -169,7 +169,8 @@ impl<'a> Planner<'a> {
 
     fn term(&mut self, index: FieldIndex<'a>, info: &TermInfo, weight: f64) -> Result<Plan<'a>, Error> {
         let list = index.lists.read_block_postings_from_terminfo(info, IndexRecordOption::WithFreqs)?;
-        Ok(Plan::Term(TermPlan { documents: u64::from(info.doc_freq), list, scale: self.scale(index, weight) }))
+        let scale = self.scale(index, weight);
+        Ok(Plan::Term(Box::new(TermPlan { documents: u64::from(info.doc_freq), list, scale })))
     }
 
     fn fuzzy(&mut self, index: FieldIndex<'a>, term: &str, distance: u8, boost: f64) -> Result<Plan<'a>, Error> {
@@ -214,7 +215,7 @@ impl<'a> Planner<'a> {
         }
         let shape = Shape::of(&order);
         let scale = self.scale(index, boost * idf);
-        Ok(Plan::Phrase(PhrasePlan { lists, order, documents, slop, shape, scale }))
+        Ok(Plan::Phrase(Box::new(PhrasePlan { lists, order, documents, slop, shape, scale })))
     }
 
     fn scale(&mut self, index: FieldIndex<'a>, weight: f64) -> Scale<'a> {

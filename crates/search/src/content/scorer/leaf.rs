@@ -68,6 +68,15 @@ impl Scorer for All {
         self.score
     }
 
+    fn fill(&mut self, window: &mut Window, what: Fill) {
+        let left = self.documents.saturating_sub(window.start) as usize;
+        fill_words(window, what, self.score, |word| match left.saturating_sub(word * 64) {
+            64.. => !0,
+            some => (1 << some) - 1,
+        });
+        self.seek(window.end());
+    }
+
     fn collect(&mut self, top: &mut Top) -> u64 {
         let total = u64::from(self.documents - self.document.min(self.documents));
         offer_equal(self, top);
@@ -137,22 +146,7 @@ impl Scorer for Set {
             return;
         };
         let first = window.start as usize / 64;
-        for word in 0..WINDOW / 64 {
-            let Some(&bits) = bits.get(first + word) else { break };
-            window.matching[word] |= bits;
-            let mut scored = match what {
-                Fill::Candidates => bits,
-                Fill::Counted => bits & window.candidates[word],
-                Fill::Unscored => 0,
-            };
-            if what == Fill::Candidates {
-                window.candidates[word] |= bits;
-            }
-            while scored != 0 {
-                window.scores[word * 64 + scored.trailing_zeros() as usize] += self.score;
-                scored &= scored - 1;
-            }
-        }
+        fill_words(window, what, self.score, |word| bits.get(first + word).copied().unwrap_or(0));
         self.seek(window.end());
     }
 
@@ -160,6 +154,26 @@ impl Scorer for Set {
         let total = self.set.count();
         offer_equal(self, top);
         total
+    }
+}
+
+/// Fills a window with documents of one score, given the bits of each of its words.
+fn fill_words(window: &mut Window, what: Fill, score: f64, bits: impl Fn(usize) -> u64) {
+    for word in 0..WINDOW / 64 {
+        let bits = bits(word);
+        window.matching[word] |= bits;
+        let mut scored = match what {
+            Fill::Candidates => bits,
+            Fill::Counted => bits & window.candidates[word],
+            Fill::Unscored => 0,
+        };
+        if what == Fill::Candidates {
+            window.candidates[word] |= bits;
+        }
+        while scored != 0 {
+            window.scores[word * 64 + scored.trailing_zeros() as usize] += score;
+            scored &= scored - 1;
+        }
     }
 }
 

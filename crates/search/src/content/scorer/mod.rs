@@ -163,8 +163,8 @@ fn scorer<'a>(plan: Plan<'a>, access: Access) -> Box<dyn Scorer + 'a> {
         Plan::Nothing => Box::new(leaf::Nothing),
         Plan::All { documents, score } => Box::new(leaf::All::new(documents, score)),
         Plan::Set { set, score } => Box::new(leaf::Set::new(set, score)),
-        Plan::Term(term) => Box::new(term::Term::new(term)),
-        Plan::Phrase(phrase) => Box::new(phrase::Phrase::new(phrase)),
+        Plan::Term(term) => Box::new(term::Term::new(*term)),
+        Plan::Phrase(phrase) => Box::new(phrase::Phrase::new(*phrase)),
         Plan::Lists { required, optional, prohibited } if required.is_empty() => {
             let optional = optional.into_iter().map(|plan| scorer(plan, access)).collect();
             let prohibited = prohibited.into_iter().map(|plan| scorer(plan, access)).collect();
