@@ -60,7 +60,9 @@ fn every_real_recording_is_uploaded_once_and_comes_back_byte_for_byte() {
     let mut expected: Vec<&str> = list(&sent).iter().map(|sent| sent["session"].as_str().expect("an id")).collect();
     let mut found: Vec<&str> = list(&listed).iter().map(|session| session["id"].as_str().expect("an id")).collect();
     // Files with the same bytes are one session.
-    (expected.sort_unstable(), found.sort_unstable(), expected.dedup());
+    expected.sort_unstable();
+    found.sort_unstable();
+    expected.dedup();
     assert_eq!(found, expected);
     assert!(list(&reply(&server, &token, &["sessions", "list", "--user", "eve"])).is_empty());
 }

@@ -236,7 +236,7 @@ pub fn all(service: &Service, call: &Call, snapshots: &Snapshots) -> Result<Resp
     if let Some(id) = parameters.filled("snapshot") {
         let (head, taken) = snapshots.use_one(&call.who, id, service.now())?;
         (asked.head, asked.now) = (Some(head), taken);
-        return in_snapshot(service, call, &parameters, &asked, &order, &fields, limit as usize);
+        return in_snapshot(service, call, &parameters, &asked, &order, (&fields, limit as usize));
     }
     let found = asked.sorted(service, call, &order, MATCHES_MAX as usize)?;
     let count = (found.len() as u64).min(MATCHES_MAX);
@@ -276,8 +276,7 @@ fn in_snapshot(
     parameters: &Parameters,
     asked: &Asked,
     order: &[Sort],
-    fields: &[String],
-    limit: usize,
+    (fields, limit): (&[String], usize),
 ) -> Result<Response, Failure> {
     let after = parameters.filled("search_after");
     let bad =

@@ -33,9 +33,10 @@ const PACKED_BYTES: usize = 512;
 pub(super) struct Source<'a> {
     name: String,
     inner: Box<dyn Read + Send + 'a>,
-    /// Unpacked bytes that were read and not yet taken: `buffer[start..]`.
+    /// Unpacked bytes that were read and not yet taken: `buffer[start..end]`.
     buffer: Vec<u8>,
     start: usize,
+    end: usize,
     /// Offset of `buffer[start]` in the unpacked part.
     offset: u64,
     /// Offset of the last line, or of the last bytes taken.
@@ -53,6 +54,7 @@ impl<'a> Source<'a> {
             inner: part.bytes,
             buffer: Vec::new(),
             start: 0,
+            end: 0,
             offset: 0,
             taken_at: 0,
             packed: false,
@@ -60,7 +62,8 @@ impl<'a> Source<'a> {
             failure: None,
         };
         if source.peek(2)?.starts_with(&GZIP_MAGIC) {
-            let begun = std::mem::take(&mut source.buffer);
+            let begun = source.buffer[..source.end].to_vec();
+            source.end = 0;
             let packed = std::mem::replace(&mut source.inner, Box::new(io::empty()));
             source.inner = Box::new(MultiGzDecoder::new(Filled::new(Cursor::new(begun).chain(packed))));
             source.packed = true;
@@ -87,13 +90,13 @@ impl<'a> Source<'a> {
     ///
     /// Fails only when nothing is left and the reader below had failed.
     pub(super) fn peek(&mut self, wanted: usize) -> Result<&[u8], Damage> {
-        while self.buffer.len() - self.start < wanted && !self.ended {
+        while self.end - self.start < wanted && !self.ended {
             self.read_more();
         }
-        if self.start == self.buffer.len() && wanted > 0 {
+        if self.start == self.end && wanted > 0 {
             self.readable()?;
         }
-        Ok(&self.buffer[self.start..])
+        Ok(&self.buffer[self.start..self.end])
     }
 
     /// To be asked where less came than was wanted: whether it was the end, or the reader below failed.
@@ -111,7 +114,7 @@ impl<'a> Source<'a> {
         self.taken_at = self.offset;
         let mut searched = 0;
         let length = loop {
-            let waiting = &self.buffer[self.start..];
+            let waiting = &self.buffer[self.start..self.end];
             if let Some(found) = memchr::memchr(b'\n', &waiting[searched..]) {
                 break searched + found;
             }
@@ -132,7 +135,7 @@ impl<'a> Source<'a> {
             return Err(self.damage(Reason::TooLarge, format!("a line is longer than {bytes_max} bytes")));
         }
         let begin = self.start;
-        let with_newline = (length + 1).min(self.buffer.len() - begin);
+        let with_newline = (length + 1).min(self.end - begin);
         self.consume(with_newline);
         Ok(Some(&self.buffer[begin..begin + length]))
     }
@@ -183,21 +186,22 @@ impl<'a> Source<'a> {
     }
 
     fn consume(&mut self, count: usize) {
-        let count = count.min(self.buffer.len() - self.start);
+        let count = count.min(self.end - self.start);
         self.start += count;
         self.offset += count as u64;
     }
 
     fn read_more(&mut self) {
-        if self.start > 0 {
-            self.buffer.drain(..self.start);
-            self.start = 0;
+        // Bytes are moved only when there is no room behind them, and room is never cleared twice, so that readers that give
+        // a few bytes at a time cost no more for each byte.
+        if self.buffer.len() - self.end < READ_BYTES {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+            self.buffer.resize(self.buffer.len().max(self.end + READ_BYTES), 0);
         }
-        let filled = self.buffer.len();
-        self.buffer.resize(filled + READ_BYTES, 0);
-        let outcome = read_on(&mut self.inner, &mut self.buffer[filled..]);
+        let outcome = read_on(&mut self.inner, &mut self.buffer[self.end..][..READ_BYTES]);
         let count = *outcome.as_ref().unwrap_or(&0);
-        self.buffer.truncate(filled + count);
+        self.end += count;
         self.ended = count == 0;
         if let Err(error) = outcome {
             self.failure = Some(self.failed(&error));
@@ -212,7 +216,7 @@ impl<'a> Source<'a> {
             InvalidData | InvalidInput if self.packed => Reason::BadPacking,
             _ => Reason::Unreadable,
         };
-        let offset = self.offset + (self.buffer.len() - self.start) as u64;
+        let offset = self.offset + (self.end - self.start) as u64;
         Damage { part: self.name.clone(), offset, at_us: 0, reason, detail: error.to_string() }
     }
 }

@@ -290,19 +290,18 @@ impl Service {
         let (service, who) = (self.clone(), who.clone());
         let work = tokio::spawn(async move {
             let ended =
-                service.end(&open, reason, finish.exit, finish.ended_at, Some(who.account), &who.caller).await?;
+                service.end(&open, reason, (finish.exit, finish.ended_at), Some(who.account), &who.caller).await?;
             ended_so(ended, reason, &finish)
         });
         work.await.map_err(|e| Error::internal("a finish stopped half-way").with_source(e))?
     }
 
-    /// Ends a session, if it is not over.
+    /// Ends a session, if it is not over: with the exit status and the time that its recorder told, if it did.
     async fn end(
         &self,
         open: &Arc<Open>,
         reason: EndReason,
-        exit: Option<i64>,
-        at: Option<Timestamp>,
+        (exit, at): (Option<i64>, Option<Timestamp>),
         account: Option<AccountId>,
         caller: &Caller,
     ) -> Result<Session> {
@@ -365,7 +364,7 @@ impl Service {
             return;
         }
         let last_at = time::from_micros(open.shown.lock().last_at_us);
-        if let Err(error) = self.end(open, reason, None, Some(last_at), None, &Caller::internal()).await {
+        if let Err(error) = self.end(open, reason, (None, Some(last_at)), None, &Caller::internal()).await {
             tracing::warn!(?error, session = %open.session.id, "a session could not be ended; it is tried again");
             open.turn.lock().await.retry_at_us = now_us + RETRY_US;
         }

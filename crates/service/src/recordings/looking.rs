@@ -112,7 +112,7 @@ impl Service {
         Ok(self.opened(session).await?.summary.clone())
     }
 
-    /// Searches what was on the screen of a session. `what` is the query as it was asked, for the trail.
+    /// Searches what was on the screen of a session; gives the best [`HITS_MAX`]. `what` is the query as it was asked, for the trail.
     ///
     /// # Errors
     /// `NotFound`: no such session. `Conflict`: it is still being recorded.
@@ -123,11 +123,10 @@ impl Service {
         id: SessionId,
         query: ContentQuery,
         what: &str,
-        limit: usize,
     ) -> Result<ContentHits> {
         let session = self.look(who, org, id, Access::View { what: what.to_owned() }).await?;
         let opened = self.opened(&session).await?;
-        blocking(move || find(&opened, &session, &query, limit.min(HITS_MAX))).await
+        blocking(move || find(&opened, &session, &query, HITS_MAX)).await
     }
 
     /// Whether anything on the screen of a session matches: for lists of sessions, so it is no look at the recording. Blocks.
