@@ -186,7 +186,9 @@ fn every_acknowledged_chunk_survives_a_killed_server() {
     }
     let (status, ended) = common::curl(&["-H", &bearer, "-d", "{}", &url(&server, &format!("/{id}/finish"))]);
     assert_eq!((status, &json(&ended)["chunks"]), (200, &20.into()), "{ended}");
-    let verified = server.command(&token).args(["verify", "log"]).output().expect("it runs");
+    let log = format!("{}/l/{}", server.url(), trail.log_id());
+    let verified =
+        server.command(&token).args(["verify", "log", &log, "--vkey", trail.vkey()]).output().expect("it runs");
     assert!(verified.status.success(), "{verified:?}");
 }
 

@@ -226,7 +226,8 @@ async fn request(
         let cookie = format!("session_id={}", world.names["ann"]);
         let mut draw = world.request("POST", &format!("/api/audit/sessions/{id}/_generate?record_ids=1"), None, "");
         draw.headers_mut().insert("cookie", cookie.parse().unwrap());
-        assert_eq!(world.ask(draw).await.0, 200);
+        let (status, reply) = world.ask(draw).await;
+        assert_eq!(status, 200, "{reply}");
     }
     let rest = match spec.path {
         path if path.contains("/tile/") => "0/000.p/1",
@@ -281,8 +282,8 @@ async fn request(
 /// A recorded session, the same one each time.
 async fn recorded(world: &World, ann: &Principal) -> String {
     let new = NewSession { client_id: Some("recorded".to_owned()), ..NewSession::default() };
-    let (session, is_new) = world.service.start_session(ann, world.org, new).await.unwrap();
-    if is_new {
+    let (session, is_there) = world.service.start_session(ann, world.org, new).await.unwrap();
+    if !is_there {
         let bytes = "{\"version\":2,\"width\":80,\"height\":24}\n[0.5,\"o\",\"hello\"]\n";
         world.service.append_chunk(ann, world.org, session.id, 0, bytes.into()).await.unwrap();
         world.service.finish_session(ann, world.org, session.id, Finish::default()).await.unwrap();

@@ -63,7 +63,8 @@ fn faults_are_named_as_the_oracle_names_them_and_placed_by_character() {
     refused("é a)", QueryErrorKind::Syntax, 3);
     refused("a \"b", QueryErrorKind::Lexical, 2);
     refused("a ]", QueryErrorKind::Lexical, 2);
-    refused("a^", QueryErrorKind::Lexical, 2);
+    refused("a^", QueryErrorKind::Syntax, 2);
+    refused("a^b", QueryErrorKind::Lexical, 2);
     refused("é *a", QueryErrorKind::LeadingWildcard, 2);
     refused("a \\u12", QueryErrorKind::BadUnicodeEscape, 2);
     refused("a~1.5", QueryErrorKind::FractionalEditDistance, 1);

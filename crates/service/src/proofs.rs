@@ -97,7 +97,7 @@ impl Service {
     }
 
     /// Waits until the organisation's policy is satisfied by a checkpoint that covers `number`, at most twice the interval between
-    /// two rounds of its witnesses and [`WITNESS_WAIT_SLACK`], or until the service stops; gives what its witnesses know then.
+    /// two rounds of its witnesses and half a minute, or until the service stops; gives what its witnesses know then.
     ///
     /// # Errors
     /// `Invalid`: no policy asks for witnesses of this log.

@@ -22,6 +22,7 @@ use axum::middleware::from_fn;
 use http::Method;
 use service::Verb;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate as _};
 
 use crate::http::path::is_under;
 use crate::http::route::Needs;
@@ -151,10 +152,12 @@ fn owns(_: &Method, path: &str) -> bool {
 }
 
 fn mount(context: Context) -> Router {
+    // Recordings go as they are: their length is promised, and parts of them are asked for by range.
+    let compressible = DefaultPredicate::new().and(NotForContentType::const_new("application/octet-stream"));
     mounted(Router::new(), str::to_owned)
         .fallback(problem::unknown_path)
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(from_fn(problem::rendered))
-        .layer(CompressionLayer::new())
+        .layer(CompressionLayer::new().compress_when(compressible))
         .with_state(context)
 }

@@ -157,7 +157,7 @@ impl Open {
 }
 
 impl Recordings {
-    /// Opens store and catalogue; [`Catalogue::catch_up`] and [`Recordings::take_up`] come next. Blocks.
+    /// Opens store and catalogue; `keep_recordings` of the service comes next. Blocks.
     pub fn open(data: &Path, options: RecordingOptions, logs: Logs, control: Arc<Control>) -> Result<Recordings> {
         Ok(Recordings {
             blobs: Blobs::open(data, &options.store)?,

@@ -39,7 +39,7 @@ const CANDIDATES: usize = 100;
 /// Which sessions, newest start first.
 #[derive(Clone, Debug)]
 pub struct SessionQuery {
-    /// Which ones; see [`filter`](super::filter).
+    /// Which ones; see [`filter`].
     pub filter: Query,
     /// Begin after this place; `None`: with the session that started last.
     pub after: Option<SessionCursor>,

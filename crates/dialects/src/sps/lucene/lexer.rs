@@ -203,6 +203,10 @@ impl Lexer {
     fn number(&self) -> Next {
         let digits = |from: usize| from + self.text[from..].iter().take_while(|c| c.is_ascii_digit()).count();
         let whole = digits(self.at);
+        if self.at == self.text.len() {
+            // Nothing is no token that does not fit: the query just ends too early.
+            return Ok(None);
+        }
         if whole == self.at {
             return self.unfit("a number is due after ^");
         }

@@ -9,7 +9,7 @@
 //!
 //! It follows Lucene 8.8 to the letter, oddities included (specs/lucene-query.md, with vectors): there is no precedence, a
 //! slash begins an expression, a colon makes a field. Two of its own lists of clauses differ from what that page says, and the
-//! real one was asked: see [`parser`].
+//! real one was asked: see `parser`.
 //!
 //! **Limits.** [`QUERY_BYTES_MAX`], [`DEPTH_MAX`], [`CLAUSES_MAX`], [`PATTERN_STEPS_MAX`]; of patterns, those of
 //! `search::content::pattern`.
