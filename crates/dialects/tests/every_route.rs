@@ -223,7 +223,7 @@ async fn request(
     let id = if is_sps && spec.path.contains("{id}") { recorded(world, ann).await } else { id };
     if spec.path.ends_with("/screenshots/{record}") {
         // Only what was drawn can be fetched.
-        let cookie = format!("session_id={}", world.names["ann"]);
+        let cookie = format!("session_id={}", token(&world.service, ann, ann.account, None).await);
         let mut draw = world.request("POST", &format!("/api/audit/sessions/{id}/_generate?record_ids=1"), None, "");
         draw.headers_mut().insert("cookie", cookie.parse().unwrap());
         let (status, reply) = world.ask(draw).await;

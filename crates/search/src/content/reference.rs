@@ -1,7 +1,7 @@
 //! What a question means, in plain code: every document is looked at, every score worked out from the formulas.
 //!
 //! Slow, and as simple as it can be: [`Content`](super::Content) is tested against it. What the two share is the analysis, the
-//! sweep of sloppy phrases and the formulas of [`bm25`](super::bm25); the vectors of the oracle hold those in place.
+//! sweep of sloppy phrases and the formulas of `bm25`; the vectors of the oracle hold those in place.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::RangeBounds;
