@@ -11,8 +11,9 @@ use super::body::Known;
 use super::call::Call;
 use super::error::Failure;
 use super::message::{list, time_of_event, time_of_hit};
+use super::parts;
 use super::sessions::find;
-use super::{lucene, parts};
+use crate::lucene;
 
 /// The field of words without a field: the text of the screen.
 const FIELD: &str = "text";
