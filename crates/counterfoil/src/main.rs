@@ -9,6 +9,7 @@ mod cli;
 mod client;
 mod cmd;
 mod config;
+mod fonts;
 mod history;
 mod import;
 mod outbound;

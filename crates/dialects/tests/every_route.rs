@@ -211,8 +211,11 @@ async fn request(
         // The second time it is there already.
         let _ = world.service.add_key(ann, world.org, KEY_NAME, KEY).await;
     }
+    // Only what is over can be looked into.
+    let looks = ["/content", "/commands", "/screen", "/picture", "/replay"].iter().any(|end| spec.path.ends_with(end));
     let session = match spec.path.contains("{session}") {
         false => String::new(),
+        true if looks => recorded(world, ann).await,
         true => {
             // The same one each time.
             let new = NewSession { client_id: Some("case".to_owned()), ..NewSession::default() };
@@ -248,6 +251,8 @@ async fn request(
         .replace("{rest}", rest);
     let path = match path.rsplit('/').next() {
         Some("_generate") => path + "?record_ids=1",
+        Some("content") if !is_sps => path + "?q=hello",
+        Some("screen" | "picture") => path + "?number=1",
         Some("stats") => path + "?field=protocol",
         Some("histogram") => path + "?field=start_time",
         Some("extends") => path + "?from=1",

@@ -22,6 +22,8 @@ use super::{accounts, events, keys, log_files, logs, organisations, outsiders, s
         events::ingest::ingest, events::list::list, events::list::show, events::follow::follow,
         sessions::life::start, sessions::life::finish, sessions::upload::chunk, sessions::upload::recording,
         sessions::read::list, sessions::read::show, sessions::read::chunks, sessions::read::recording,
+        sessions::content::search, sessions::content::search_all, sessions::content::commands,
+        sessions::screens::screen, sessions::screens::picture, sessions::screens::replay,
         log_files::log, log_files::checkpoint, log_files::checkpoint_at, log_files::tile, log_files::proof,
         log_files::extends, log_files::keys, log_files::state,
         logs::rotate_key, logs::erase, logs::prune, logs::hold, logs::close, logs::open, logs::adopt, logs::acknowledge,

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::{StatusCode, header};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use service::recordings::SessionId;
+use service::recordings::{IndexState, Moment, SessionId};
 use service::{AccountId, ErrorKind, Service};
 
 use super::call::Call;
@@ -23,13 +23,30 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Pictures that are kept; one is some ten kilobytes.
 const KEPT_MAX: usize = 2_000;
 
-/// Pictures that were drawn, by whom they were drawn for: who may see a session may not for ever.
+/// Pictures that were drawn, by whom they were drawn for: who may see a session may not for ever; and by the making of what
+/// they were drawn from: of a recording of which a part was erased they are gone.
 #[derive(Default)]
 pub struct Drawn {
     kept: Mutex<Kept>,
 }
 
-type Key = (AccountId, SessionId, u64);
+type Key = (Drawer, u64);
+
+/// For whom, of which session, and of which making of its screens.
+type Drawer = (AccountId, SessionId, Made);
+
+/// When the screens of a session were made ready, in microseconds, and of how many chunks.
+type Made = (u64, u64);
+
+/// The making that is looked at now; nothing was drawn of a session that is not indexed.
+fn made(service: &Service, call: &Call) -> Result<Option<(SessionId, Made)>, Failure> {
+    let session = find(service, call)?;
+    let state = service.session_index(&session).map_err(|error| call.refused(&error))?;
+    Ok(match state {
+        IndexState::Indexed(summary) => Some((session.id, (summary.made_at_us, summary.chunks))),
+        IndexState::Recording | IndexState::Pending => None,
+    })
+}
 
 #[derive(Default)]
 struct Kept {
@@ -54,10 +71,9 @@ impl Drawn {
         }
     }
 
-    fn of(&self, account: AccountId, session: SessionId) -> Vec<u64> {
+    fn of(&self, drawer: &Drawer) -> Vec<u64> {
         let kept = self.kept.lock();
-        let mut numbers: Vec<u64> =
-            kept.pictures.keys().filter(|key| (key.0, key.1) == (account, session)).map(|key| key.2).collect();
+        let mut numbers: Vec<u64> = kept.pictures.keys().filter(|key| key.0 == *drawer).map(|key| key.1).collect();
         numbers.sort_unstable();
         numbers
     }
@@ -77,11 +93,17 @@ pub async fn generate(service: &Service, call: &Call, drawn: &Arc<Drawn>) -> Res
     if let Some(beyond) = numbers.iter().find(|number| !(1..=screens).contains(*number)) {
         return Err(Failure::not_found(&format!("there is no record {beyond}; there are {screens}, from 1")));
     }
+    let drawer = {
+        let (service, asking) = (service.clone(), call.clone());
+        let made = super::blocking(move || made(&service, &asking)).await?;
+        let (_, made) = made.ok_or_else(|| Failure::not_found("nothing is indexed of this session yet"))?;
+        (call.who.account, id, made)
+    };
     let work = {
         let (service, call, drawn, numbers) = (service.clone(), call.clone(), Arc::clone(drawn), numbers.clone());
         tokio::spawn(async move {
             for number in numbers {
-                draw(&service, &call, &drawn, id, number).await?;
+                draw(&service, &call, &drawn, (drawer, number)).await?;
             }
             Ok::<(), Failure>(())
         })
@@ -100,12 +122,8 @@ pub async fn generate(service: &Service, call: &Call, drawn: &Arc<Drawn>) -> Res
     let path = canonical(&call.path);
     let above = path.strip_suffix("/_generate").unwrap_or(&path).to_owned();
     let items: Vec<Value> =
-        numbers.iter().map(|number| item(&above, *number, is_kept(drawn, call, id, *number))).collect();
+        numbers.iter().map(|number| item(&above, *number, drawn.find(&(drawer, *number)).is_some())).collect();
     Ok(json_reply(status, &json!({"items": items, "meta": call.meta().into_value()})))
-}
-
-fn is_kept(drawn: &Drawn, call: &Call, id: SessionId, number: u64) -> bool {
-    drawn.find(&(call.who.account, id, number)).is_some()
 }
 
 fn item(session: &str, number: u64, ready: bool) -> Value {
@@ -113,21 +131,16 @@ fn item(session: &str, number: u64, ready: bool) -> Value {
     json!({"record_id": number, "status": if ready { "ready" } else { "pending" }, "meta": {"href": href}})
 }
 
-async fn draw(
-    service: &Service,
-    call: &Call,
-    drawn: &Drawn,
-    id: SessionId,
-    number: u64,
-) -> Result<Option<Arc<Vec<u8>>>, Failure> {
-    let key = (call.who.account, id, number);
-    if let Some(picture) = drawn.find(&key) {
-        return Ok(Some(picture));
+async fn draw(service: &Service, call: &Call, drawn: &Drawn, key: Key) -> Result<(), Failure> {
+    if drawn.find(&key).is_some() {
+        return Ok(());
     }
-    let picture = service.session_picture(&call.who, call.org, id, number).await;
-    let Some(picture) = picture.map_err(|error| call.refused(&error))? else { return Ok(None) };
-    drawn.keep(key, picture);
-    Ok(drawn.find(&key))
+    let ((_, id, _), number) = key;
+    let picture = service.session_picture(&call.who, call.org, id, Moment::Screen(number)).await;
+    if let Some(picture) = picture.map_err(|error| call.refused(&error))? {
+        drawn.keep(key, picture.png);
+    }
+    Ok(())
 }
 
 /// The numbers asked for, each once, in the order of asking.
@@ -164,10 +177,10 @@ fn asked(call: &Call) -> Result<Vec<u64>, Failure> {
 /// `GET .../screenshots`.
 pub fn list_of(service: &Service, call: &Call, drawn: &Drawn) -> Result<Response, Failure> {
     call.parameters()?;
-    let session = find(service, call)?;
+    let made = made(service, call)?;
     let path = canonical(&call.path);
     let above = path.strip_suffix("/screenshots").unwrap_or(&path).to_owned();
-    let numbers = drawn.of(call.who.account, session.id);
+    let numbers = made.map_or_else(Vec::new, |(id, made)| drawn.of(&(call.who.account, id, made)));
     let meta: Meta = call.meta();
     Ok(list(numbers.into_iter().map(|number| item(&above, number, true)).collect(), meta))
 }
@@ -175,14 +188,14 @@ pub fn list_of(service: &Service, call: &Call, drawn: &Drawn) -> Result<Response
 /// `GET .../screenshots/<n>`: only what was drawn.
 pub async fn one(service: &Service, call: &Call, drawn: &Drawn) -> Result<Response, Failure> {
     call.parameters()?;
-    let id = call.session_id()?;
-    {
+    let made = {
         let (service, asking) = (service.clone(), call.clone());
-        super::blocking(move || find(&service, &asking).map(drop)).await?;
-    }
+        super::blocking(move || made(&service, &asking)).await?
+    };
     let missing = || Failure::not_found("there is no such picture; draw it with _generate first");
     let number: u64 = call.segment(5)?.parse().map_err(|_| missing())?;
-    let picture = drawn.find(&(call.who.account, id, number)).ok_or_else(missing)?;
+    let (id, made) = made.ok_or_else(missing)?;
+    let picture = drawn.find(&((call.who.account, id, made), number)).ok_or_else(missing)?;
     let headers = [(header::CONTENT_TYPE, "image/png".to_owned()), (header::CONTENT_LENGTH, picture.len().to_string())];
     Ok((headers, picture.to_vec()).into_response())
 }
