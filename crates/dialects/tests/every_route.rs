@@ -219,6 +219,8 @@ async fn request(
             world.service.start_session(ann, world.org, new).await.unwrap().0.id.to_string()
         }
     };
+    // Only what is over can be played.
+    let session = if spec.path.ends_with("/playback") { recorded(world, ann).await } else { session };
     let is_sps = dialects::sps::ROUTES.contains(spec);
     let id = if is_sps && spec.path.contains("{id}") { recorded(world, ann).await } else { id };
     if spec.path.ends_with("/screenshots/{record}") {

@@ -1,6 +1,7 @@
 //! Events out: pages by number, pages by time, single events.
 
 pub mod complete;
+pub mod summary;
 
 use std::cell::OnceCell;
 

@@ -70,6 +70,13 @@ pub(crate) struct Opened {
     replay: Replay<Stored>,
 }
 
+impl Opened {
+    /// The recording, any moment of which opens with one read.
+    pub(super) fn replay(&self) -> &Replay<Stored> {
+        &self.replay
+    }
+}
+
 /// What is needed to look into recordings.
 pub(crate) struct Looking {
     open: Mutex<VecDeque<(SessionId, Arc<Opened>)>>,
@@ -219,14 +226,14 @@ impl Service {
     }
 
     /// Finds a session and records that it is looked at.
-    async fn look(&self, who: &Principal, org: OrgId, id: SessionId, access: Access) -> Result<Session> {
+    pub(super) async fn look(&self, who: &Principal, org: OrgId, id: SessionId, access: Access) -> Result<Session> {
         let session = self.find_for(who, org, id).await?;
         self.record_access(who, &session, access).await?;
         Ok(session)
     }
 
     /// The files of a session's projection; made if they are not there.
-    async fn opened(&self, session: &Session) -> Result<Arc<Opened>> {
+    pub(super) async fn opened(&self, session: &Session) -> Result<Arc<Opened>> {
         let looking = &self.recordings().looking;
         if let Some(opened) = looking.find(session.id) {
             return Ok(opened);
@@ -314,11 +321,11 @@ fn damaged(what: &str) -> Error {
     Error::corrupt("the projection of this recording does not read; ask for it to be rebuilt", what.to_owned())
 }
 
-fn broken(error: &FileError) -> Error {
+pub(super) fn broken(error: &FileError) -> Error {
     damaged(&error.to_string())
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     super::read::blocking(work).await
 }
 
