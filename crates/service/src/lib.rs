@@ -49,6 +49,7 @@ mod log_keys;
 mod log_life;
 mod login;
 pub mod model;
+mod numbers;
 mod organisations;
 pub mod outbound;
 mod own_events;
@@ -71,7 +72,7 @@ pub mod witnesses;
 
 pub use jiff::Timestamp;
 /// Whether a log takes entries, and why not.
-pub use log::{LogState, ReadOnlyReason};
+pub use log::{LogId, LogState, ReadOnlyReason};
 
 /// Stores for recordings, for the program to configure.
 pub use object_store;

@@ -146,6 +146,8 @@ routes! {
     GET "/l/{log}/extends" => log_files::extends, Needs::Verb(Verb::ReadProofs);
     /// The keys of a log.
     GET "/l/{log}/keys" => log_files::keys, Needs::Verb(Verb::ReadProofs);
+    /// A key note of a log, proven.
+    GET "/l/{log}/key-notes/{rest}" => log_files::key_note, Needs::Verb(Verb::ReadProofs);
     /// The trust policy of a log.
     GET "/l/{log}/policy" => outsiders::policy, Needs::Verb(Verb::ReadProofs);
     /// Time stamps of a log.

@@ -25,7 +25,7 @@ use super::{accounts, events, keys, log_files, logs, organisations, outsiders, s
         sessions::read::list, sessions::read::show, sessions::read::chunks, sessions::read::recording,
         sessions::playback::playback,
         log_files::log, log_files::checkpoint, log_files::checkpoint_at, log_files::tile, log_files::proof,
-        log_files::extends, log_files::keys, log_files::state,
+        log_files::extends, log_files::keys, log_files::key_note, log_files::state,
         logs::rotate_key, logs::erase, logs::prune, logs::hold, logs::close, logs::open, logs::adopt, logs::acknowledge,
         outsiders::policy, outsiders::timestamps, outsiders::stamp, outsiders::evidence, outsiders::completeness,
         document,

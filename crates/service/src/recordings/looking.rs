@@ -97,6 +97,12 @@ impl Looking {
         }
     }
 
+    /// Waits until nobody makes or removes the projection of this session, and keeps others from it.
+    pub async fn turn(&self, session: SessionId) -> tokio::sync::MutexGuard<'_, ()> {
+        let bytes = session.as_bytes();
+        self.turns[usize::from(bytes[bytes.len() - 1]) % TURNS].lock().await
+    }
+
     /// Forgets a recording, because its files are going to be others.
     pub fn forget(&self, session: SessionId) {
         self.open.lock().retain(|(id, _)| *id != session);
@@ -165,10 +171,15 @@ impl Service {
         .await
     }
 
-    /// The numbers of the screens of a session: 1 to the number given.
-    pub async fn session_screens(&self, who: &Principal, org: OrgId, id: SessionId) -> Result<u64> {
+    /// What there is to say of a session's recording; its screens have the numbers from 1 on.
+    pub async fn session_summary(&self, who: &Principal, org: OrgId, id: SessionId) -> Result<Summary> {
         let session = self.find_for(who, org, id).await?;
-        Ok(self.opened(&session).await?.summary.screens)
+        Ok(self.opened(&session).await?.summary.clone())
+    }
+
+    /// Records that a picture of a screen, drawn before, is shown again; to be called before it is.
+    pub async fn show_picture_again(&self, who: &Principal, org: OrgId, id: SessionId, number: u64) -> Result<()> {
+        self.look(who, org, id, Access::Screenshot { screen: number }).await.map(drop)
     }
 
     /// The picture of a screen, a PNG; the same bytes each time. `None`: there is no screen of that number.
@@ -238,8 +249,7 @@ impl Service {
         if let Some(opened) = looking.find(session.id) {
             return Ok(opened);
         }
-        let bytes = session.id.as_bytes();
-        let _turn = looking.turns[usize::from(bytes[bytes.len() - 1]) % TURNS].lock().await;
+        let _turn = looking.turn(session.id).await;
         if let Some(opened) = looking.find(session.id) {
             return Ok(opened);
         }
