@@ -164,7 +164,7 @@ async function all<T>(path: string, member: string): Promise<T[]> {
 export interface EventPage {
   events: Recorded[];
   next: number | null;
-  head: { origin: string; size: number; root: string };
+  head: { origin: string; size: number; last_seq: number; root: string };
   tainted?: boolean;
   notice?: string;
 }
@@ -211,7 +211,8 @@ export const api = {
   follow: (of: string, filter: EventFilter & { after: number }) =>
     new EventSource(address(`${org(of)}/events/follow`, { ...filter })),
 
-  log: (of: string) => get<Log>(`${org(of)}/log`),
+  /** The log that takes events, or the one that holds the event of this number. */
+  log: (of: string, seq?: number) => get<Log>(`${org(of)}/log`, { seq }),
   evidence: async (of: string, seqs: number[], signal?: AbortSignal) =>
     (await get<{ evidence: OneEvidence[] }>(`${org(of)}/evidence`, { seq: seqs.map(String) }, signal)).evidence,
   hold: (of: string, from: number | null, reason: string) => send("POST", `${org(of)}/log/hold`, { body: { from, reason } }),

@@ -8,6 +8,7 @@ import { parseExtends } from "./tlog_proof.ts";
 
 /** What is kept for one log. */
 export interface Remembered {
+  /** The key that was met first; those that followed it are learnt anew each time. */
   vkey: string;
   /** When this browser first met the key. */
   since: string;
@@ -67,7 +68,7 @@ export async function remember(
       if (size !== checkpoint.size) return before;
     }
   }
-  const kept = { vkey, since: before?.since ?? now, size: checkpoint.size, root: toBase64(checkpoint.root), seen: now };
+  const kept = { vkey: before?.vkey ?? vkey, since: before?.since ?? now, size: checkpoint.size, root: toBase64(checkpoint.root), seen: now };
   try {
     shelf.setItem(name(checkpoint.origin), JSON.stringify(kept));
   } catch {
