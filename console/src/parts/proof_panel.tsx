@@ -28,7 +28,7 @@ async function check(org: string, recorded: Recorded): Promise<State> {
     if (evidence.state === "inline") return { is: "erased", note: "This entry holds its content itself: a note of the log, proven with the whole log." };
     const proof = await api.logText(log.path, `proof/${evidence.index}`);
     const proven = proveEvent(recorded.seq, evidence, proof, log.origin, keys, recorded.event ?? undefined);
-    const before = await remember(localStorage, proven.checkpoint, log.vkey, (size) => api.logText(log.path, "extends", { from: size }));
+    const before = await remember(localStorage, proven.checkpoint, keys, (size) => api.logText(log.path, "extends", { from: size }));
     return { is: "proven", proven, before, vkey: log.vkey };
   } catch (error) {
     if (error instanceof ApiError && error.kind !== "corrupt") throw error;

@@ -106,8 +106,9 @@ function Whole({ org, found: { log, state } }: { org: string; found: Loaded_ }) 
     set(null);
     try {
       const note = await api.logText(log.path, "checkpoint");
-      const head = openCheckpoint(note, log.origin, await trustedKeys(log));
-      await remember(localStorage, head, log.vkey, (size) => api.logText(log.path, "extends", { from: size }));
+      const keys = await trustedKeys(log);
+      const head = openCheckpoint(note, log.origin, keys);
+      await remember(localStorage, head, keys, (size) => api.logText(log.path, "extends", { from: size }));
       let shown = 0;
       const end = await verifyWhole(
         head,
