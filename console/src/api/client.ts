@@ -242,6 +242,7 @@ export const api = {
   /** Where a recording is downloaded from. */
   recordingAddress: (of: string, id: string) => `${org(of)}/sessions/${encodeURIComponent(id)}/recording`,
 
+  recording: async (of: string, id: string) => new Uint8Array(await (await send("GET", `${org(of)}/sessions/${encodeURIComponent(id)}/recording`)).arrayBuffer()),
   signOut: (everywhere: boolean) => {
     const form = document.createElement("form");
     form.method = "post";

@@ -16,13 +16,14 @@ const README = `Evidence from a Counterfoil log (C2SP tlog-tiles, with the event
   checkpoint            the signed head
   tile/...              hashes that lead from the events to its root; tile/entries/... the entries themselves
   bodies/, salts/       the events, by index; an entry ends in SHA-256(02 || salt || body)
+  recordings/           sessions, by id; each piece's SHA-256 stands in one of the events
   keys, policy          whom the log says to believe; believe what you have from elsewhere
 
 Check it with:  counterfoil verify bundle THIS --vkey KEY      or open it in Counterfoil's offline viewer.
 `;
 
-/** The zip file; `told` hears what is being done. Refuses to hand over what does not verify. */
-export async function makeBundle(org: string, seqs: number[], told: (what: string) => void): Promise<Uint8Array<ArrayBuffer>> {
+/** The zip file of these events, with the recordings of `sessions`, whose pieces must be among them; `told` hears what is being done. Refuses to hand over what does not verify. */
+export async function makeBundle(org: string, seqs: number[], told: (what: string) => void, sessions: string[] = []): Promise<Uint8Array<ArrayBuffer>> {
   if (seqs.length === 0) throw new Refused("nothing matches; a bundle needs at least one event");
   const sorted = [...seqs].sort((a, b) => a - b);
   const log = await api.log(org, sorted.at(-1));
@@ -51,6 +52,10 @@ export async function makeBundle(org: string, seqs: number[], told: (what: strin
       files.set(`bodies/${one.index}`, fromBase64(one.body));
       files.set(`salts/${one.index}`, toUtf8(`${one.salt}\n`));
     }
+  }
+  for (const session of sessions) {
+    told("the recording…");
+    files.set(`recordings/${session}`, await api.recording(org, session));
   }
   files.set("README", toUtf8(README));
   told("checking…");
