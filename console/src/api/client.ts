@@ -164,7 +164,7 @@ async function all<T>(path: string, member: string): Promise<T[]> {
 export interface EventPage {
   events: Recorded[];
   next: number | null;
-  head: { origin: string; size: number; root: string };
+  head: { origin: string; size: number; last_seq: number; root: string };
   tainted?: boolean;
   notice?: string;
 }
@@ -211,7 +211,8 @@ export const api = {
   follow: (of: string, filter: EventFilter & { after: number }) =>
     new EventSource(address(`${org(of)}/events/follow`, { ...filter })),
 
-  log: (of: string) => get<Log>(`${org(of)}/log`),
+  /** The log that takes events, or the one that holds the event of this number. */
+  log: (of: string, seq?: number) => get<Log>(`${org(of)}/log`, { seq }),
   evidence: async (of: string, seqs: number[], signal?: AbortSignal) =>
     (await get<{ evidence: OneEvidence[] }>(`${org(of)}/evidence`, { seq: seqs.map(String) }, signal)).evidence,
   hold: (of: string, from: number | null, reason: string) => send("POST", `${org(of)}/log/hold`, { body: { from, reason } }),
@@ -241,6 +242,7 @@ export const api = {
   /** Where a recording is downloaded from. */
   recordingAddress: (of: string, id: string) => `${org(of)}/sessions/${encodeURIComponent(id)}/recording`,
 
+  recording: async (of: string, id: string) => new Uint8Array(await (await send("GET", `${org(of)}/sessions/${encodeURIComponent(id)}/recording`)).arrayBuffer()),
   signOut: (everywhere: boolean) => {
     const form = document.createElement("form");
     form.method = "post";

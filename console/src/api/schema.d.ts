@@ -55,6 +55,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/l/{log}/key-notes/{index}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The proof that a key note is in the log (C2SP tlog-proof), under a checkpoint that the key before signed. Its extra data is the
+         *     whole entry. So whoever trusts an older key learns the one that followed it.
+         */
+        get: operations["key_note"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/l/{log}/keys": {
         parameters: {
             query?: never;
@@ -1118,9 +1138,14 @@ export interface components {
             origin: string;
             /**
              * Format: int64
-             * @description Entries it covers, which is also the greatest `seq`.
+             * @description Entries it covers.
              */
             size: number;
+            /**
+             * Format: int64
+             * @description The greatest `seq`: the size, and more by what older logs hold if this one took the place of another.
+             */
+            last_seq: number;
             /** @description Root over them, hexadecimal. */
             root: string;
             /** @description When the last entry was received. */
@@ -1349,9 +1374,11 @@ export interface components {
              * @description Number of the event.
              */
             seq: number;
+            /** @description Origin of the log that holds it. */
+            origin: string;
             /**
              * Format: int64
-             * @description Position of its leaf.
+             * @description Position of its leaf in that log.
              */
             index: number;
             /** @description `disclosed`; `inline` where the entry holds its body itself; `erased` where the body is gone by order. */
@@ -1516,7 +1543,7 @@ export interface components {
             origin?: string | null;
             /**
              * Format: int64
-             * @description The number in every API: index + 1.
+             * @description The number in every API.
              */
             seq: number;
             /**
@@ -2012,6 +2039,37 @@ export interface operations {
                 };
             };
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    key_note: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                log: string;
+                /** @description of the key note: `first_size` of the new key, less 1 */
+                index: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3125,7 +3183,10 @@ export interface operations {
     };
     log: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description the log that holds this event, which may be an older one */
+                seq?: number;
+            };
             header?: never;
             path: {
                 /** @description id, name or escaped path */

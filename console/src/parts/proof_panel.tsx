@@ -5,8 +5,8 @@ import { useEffect, useState } from "preact/hooks";
 import { api, ApiError, type Recorded } from "../api/client.ts";
 import { toHex } from "../proof/bytes.ts";
 import { type Proven, proveEvent } from "../proof/event.ts";
-import { type Remembered, recall, remember } from "../proof/memory.ts";
-import { parseKey } from "../proof/note.ts";
+import { type Remembered, remember } from "../proof/memory.ts";
+import { trustedKeys } from "./trusted_keys.ts";
 import { bytes, Failed, number, Time, Waiting } from "./basics.tsx";
 import { ProofDrawing } from "./proof_drawing.tsx";
 
@@ -19,31 +19,21 @@ type State =
 
 /** Fetches and checks. */
 async function check(org: string, recorded: Recorded): Promise<State> {
-  const log = await api.log(org);
-  const known = recall(localStorage, log.origin);
-  // The first key met is kept; a later one is believed only through the log's own list, which that key's successor signed.
-  const keys = known && known.vkey !== log.vkey ? await rotated(log.path, known.vkey) : [log.vkey];
+  const log = await api.log(org, recorded.seq);
   try {
+    const keys = await trustedKeys(log);
     const [evidence] = await api.evidence(org, [recorded.seq]);
     if (!evidence) throw new Error("the server handed out nothing of this event");
     if (evidence.state === "erased") return { is: "erased", note: "Its content was erased by order. Its place in the log stays proven." };
     if (evidence.state === "inline") return { is: "erased", note: "This entry holds its content itself: a note of the log, proven with the whole log." };
     const proof = await api.logText(log.path, `proof/${evidence.index}`);
-    const proven = proveEvent(recorded.seq, evidence, proof, log.origin, keys.map(parseKey), recorded.event ?? undefined);
-    const before = await remember(localStorage, proven.checkpoint, log.vkey, (size) => api.logText(log.path, "extends", { from: size }));
+    const proven = proveEvent(recorded.seq, evidence, proof, log.origin, keys, recorded.event ?? undefined);
+    const before = await remember(localStorage, proven.checkpoint, keys, (size) => api.logText(log.path, "extends", { from: size }));
     return { is: "proven", proven, before, vkey: log.vkey };
   } catch (error) {
     if (error instanceof ApiError && error.kind !== "corrupt") throw error;
     return { is: "tainted", reason: error instanceof Error ? error.message : String(error) };
   }
-}
-
-async function rotated(path: string, pinned: string): Promise<string[]> {
-  const { keys } = await api.logJson<{ keys: { vkey: string }[] }>(path, "keys");
-  if (!keys.some(({ vkey }) => vkey === pinned)) {
-    throw new Error("the log is signed by another key than the one this browser first met, and its list of keys does not explain it");
-  }
-  return keys.map(({ vkey }) => vkey);
 }
 
 export function ProofPanel({ org, recorded }: { org: string; recorded: Recorded }) {

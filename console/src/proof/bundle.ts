@@ -5,6 +5,7 @@ import { equal, fromHex, fromUtf8, Refused, toHex } from "./bytes.ts";
 import { decodeEntry, type Entry, eventOf, leafHash, promises } from "./entry.ts";
 import { type Checkpoint, claimedOrigin, openCheckpoint, parseKey, type VerifierKey } from "./note.ts";
 import { bundleAt, decodeBundle, decodeTile, nodesOf, pathOf, rootFromEdge, rootOf, tileAt } from "./tiles.ts";
+import { type BundleRecording, checkRecording } from "./recording.ts";
 import type { Hash } from "./tree.ts";
 
 const WIDTH = 256;
@@ -29,6 +30,8 @@ export interface BundleReport {
   /** True: the key was given by the reader, not taken from the bundle. */
   pinned: boolean;
   events: BundleEvent[];
+  /** Recordings of sessions, checked piece by piece. */
+  recordings: BundleRecording[];
   entriesVerified: number;
   tilesVerified: number;
   /** What is not as committed; each names the event where one can be named. */
@@ -54,6 +57,7 @@ export function verifyBundle(files: Files, pinned: VerifierKey[]): BundleReport 
     checkpoint: null,
     pinned: pinned.length > 0,
     events: [],
+    recordings: [],
     entriesVerified: 0,
     tilesVerified: 0,
     divergences: [],
@@ -123,6 +127,7 @@ class Check {
       }
     }
     this.#bodies(entries);
+    this.#recordings();
   }
 
   #take(where: string, work: () => void): void {
@@ -175,6 +180,16 @@ class Check {
         into.set(index, entry);
       });
     });
+  }
+
+  #recordings(): void {
+    for (const [path, bytes] of this.#files) {
+      const session = /^recordings\/([0-9a-z]+)$/.exec(path)?.[1];
+      if (!session) continue;
+      const found = checkRecording(session, bytes, this.#report.events);
+      this.#report.recordings.push(found);
+      if (!found.verified) this.#report.divergences.push(`recording of session ${session}: ${found.trouble}`);
+    }
   }
 
   #bodies(entries: Map<number, Entry>): void {

@@ -34,11 +34,12 @@ export interface Finding {
 
 const FINDINGS_MAX = 1000;
 
-/** Verifies everything below a checked head. Ends early only when `stop` says so; what was found stays found. */
+/** Verifies everything below a checked head. `before`: numbers of events in older logs, whose place this one took. Ends early only when `stop` says so; what was found stays found. */
 export async function verifyWhole(
   head: Checkpoint,
   source: Source,
   minimumIndex: number,
+  before: number,
   told: (progress: Progress) => void,
   stop: () => boolean,
 ): Promise<Progress> {
@@ -59,7 +60,7 @@ export async function verifyWhole(
     try {
       if (tile) leaves = decodeTile(await source.file(pathOf(tile)), tile.width);
     } catch (error) {
-      find(null, `the leaf hashes of the entries ${first + 1} to ${first + piece.width} cannot be read: ${because(error)}`);
+      find(null, `the leaf hashes of the entries ${before + first + 1} to ${before + first + piece.width} cannot be read: ${because(error)}`);
       return progress;
     }
     for (const leaf of leaves) tree.push(leaf);
@@ -67,7 +68,7 @@ export async function verifyWhole(
     try {
       entries = decodeBundle(await source.file(pathOf(piece)), piece.width);
     } catch (error) {
-      find(first + 1, `the entries ${first + 1} to ${first + piece.width} cannot be read: ${because(error)}`);
+      find(before + first + 1, `the entries ${before + first + 1} to ${before + first + piece.width} cannot be read: ${because(error)}`);
       continue;
     }
     const committed: Entry[] = [];
@@ -83,7 +84,7 @@ export async function verifyWhole(
         last = entry;
         if (entry.commitment) committed.push(entry);
       } catch (error) {
-        find(first + at + 1, because(error));
+        find(before + first + at + 1, because(error));
       }
     });
     if (source.bodies) await bodies(source.bodies, committed, progress, find);

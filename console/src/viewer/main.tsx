@@ -10,6 +10,7 @@ import type { EventFields } from "../api/client.ts";
 import { Empty, number, Outcome, partyName, sourceName, Time } from "../parts/basics.tsx";
 import { type BundleEvent, type BundleReport, verifyBundle } from "../proof/bundle.ts";
 import { toBase64 } from "../proof/bytes.ts";
+import type { BundleRecording } from "../proof/recording.ts";
 import { parseKey } from "../proof/note.ts";
 import { readZip } from "../proof/zip.ts";
 import { isRecording, readRecording, Replay } from "./replay.tsx";
@@ -113,8 +114,33 @@ function Report({ report, name }: { report: BundleReport; name: string }) {
         </div>
       )}
       {checkpoint && <p class="quiet">Root <code class="breakable">{toBase64(checkpoint.root)}</code></p>}
+      {report.recordings.map((one) => <Recorded key={one.session} recording={one} />)}
       {report.events.map((event) => <OneEvent key={event.index} event={event} />)}
     </>
+  );
+}
+
+function Recorded({ recording }: { recording: BundleRecording }) {
+  const [played, set] = useState<ReturnType<typeof readRecording> | null>(null);
+  const [error, setError] = useState("");
+  const play = () => {
+    try {
+      set(readRecording(recording.bytes));
+    } catch (failed) {
+      setError(failed instanceof Error ? failed.message : String(failed));
+    }
+  };
+  return (
+    <section class="card" data-recording={recording.session}>
+      <h2>
+        Session {recording.session}
+        {recording.verified ? <span class="tag">verified</span> : <span class="tag live">tainted</span>}
+      </h2>
+      {recording.trouble && <p class="bad-text">{recording.trouble}</p>}
+      {recording.about !== undefined && <pre class="raw">{JSON.stringify(recording.about, null, 2)}</pre>}
+      {played ? <Replay recording={played} /> : <button type="button" onClick={play}>Play</button>}
+      {error && <p role="alert" class="bad-text">{error}</p>}
+    </section>
   );
 }
 

@@ -28,7 +28,7 @@ export function Events({ org, place }: { org: string; place: Place }) {
   const [fresh, setFresh] = useState<Recorded[]>([]);
   const [lost, setLost] = useState(false);
   const shown = present(summary);
-  const head = shown?.head.size ?? null;
+  const head = shown?.head.last_seq ?? null;
   const from = useRef(0);
   if (head !== null && fresh.length === 0) from.current = head;
 
@@ -92,7 +92,7 @@ export function Events({ org, place }: { org: string; place: Place }) {
                     org={org}
                     filter={filter}
                     total={shown.total}
-                    head={shown.head.size}
+                    head={shown.head.last_seq}
                     fresh={isLive ? fresh : []}
                     selected={selected}
                     onSelect={(seq) => go(seq)}

@@ -6,6 +6,7 @@ import { useRef, useState } from "preact/hooks";
 import { api, ApiError, type Log, type LogState } from "../api/client.ts";
 import { download, Failed, Link, Loaded, number, Time, useLoad } from "../parts/basics.tsx";
 import { makeBundle } from "../parts/make_bundle.ts";
+import { trustedKeys } from "../parts/trusted_keys.ts";
 import { toBase64 } from "../proof/bytes.ts";
 import { recall, remember } from "../proof/memory.ts";
 import { openCheckpoint, parseHead, parseKey } from "../proof/note.ts";
@@ -75,6 +76,7 @@ function State({ found: { log, state, note } }: { found: Loaded_ }) {
         <dt>Witnesses</dt>
         <dd>{state.witnessed_size ? <>cosigned {number(state.witnessed_size)} entries, <Time at={state.witnessed_at ?? null} /></> : (state.outside ?? "none")}
           {Object.entries(state.witness_troubles).map(([name, why]) => <p key={name} class="bad-text">{name}: {why}</p>)}</dd>
+        {state.former.length > 0 && (<><dt>Took the place of</dt><dd>{state.former.map((origin) => <code key={origin} class="breakable">{origin} </code>)}; those are verified apart</dd></>)}
         <dt>Legal hold</dt>
         <dd>{state.legal_hold ? `from event ${number(state.legal_hold)}` : "none"}</dd>
         <dt>This browser remembers</dt>
@@ -104,8 +106,9 @@ function Whole({ org, found: { log, state } }: { org: string; found: Loaded_ }) 
     set(null);
     try {
       const note = await api.logText(log.path, "checkpoint");
-      const head = openCheckpoint(note, log.origin, [parseKey(log.vkey)]);
-      await remember(localStorage, head, log.vkey, (size) => api.logText(log.path, "extends", { from: size }));
+      const keys = await trustedKeys(log);
+      const head = openCheckpoint(note, log.origin, keys);
+      await remember(localStorage, head, keys, (size) => api.logText(log.path, "extends", { from: size }));
       let shown = 0;
       const end = await verifyWhole(
         head,
@@ -114,6 +117,7 @@ function Whole({ org, found: { log, state } }: { org: string; found: Loaded_ }) 
           ...(withBodies ? { bodies: (seqs: number[]) => api.evidence(org, seqs) } : {}),
         },
         state.minimum_index,
+        log.head.last_seq - log.head.size,
         (now) => {
           if (performance.now() - shown > 100) {
             shown = performance.now();
@@ -191,14 +195,15 @@ function Compare({ found: { log, keys } }: { found: Loaded_ }) {
       const head = parseHead(gap < 0 ? text : text.slice(0, gap + 1));
       if (head.origin !== log.origin) throw new Error(`it is a checkpoint of another log, ${head.origin}`);
       // Somebody may have kept only the lines before the signatures: then it is compared, but nobody signed it.
-      const signed = gap >= 0 ? openCheckpoint(text, log.origin, keys.map(({ vkey }) => parseKey(vkey))) : null;
+      const believed = await trustedKeys(log);
+      const signed = gap >= 0 ? openCheckpoint(text, log.origin, [...believed, ...keys.map(({ vkey }) => parseKey(vkey))]) : null;
       const now = await api.logText(log.path, "checkpoint");
-      const newest = openCheckpoint(now, log.origin, [parseKey(log.vkey)]);
+      const newest = openCheckpoint(now, log.origin, believed);
       if (head.size > newest.size) {
         throw new Error(`it covers ${number(head.size)} entries, the log shows ${number(newest.size)}: entries are gone`);
       }
       const growth = parseExtends(await api.logText(log.path, "extends", { from: head.size }));
-      const end = openCheckpoint(growth.checkpoint, log.origin, [parseKey(log.vkey)]);
+      const end = openCheckpoint(growth.checkpoint, log.origin, believed);
       if (growth.oldSize !== head.size) throw new Error("the log's proof of growth begins elsewhere");
       verifyConsistency(head.size, head.root, end.size, end.root, growth.hashes);
       set({

@@ -37,7 +37,7 @@ export function Overview({ org, place }: { org: string; place: Place }) {
                 <Empty title="Nothing happened in this time">Choose a longer span, or hand events in.</Empty>
               ) : (
                 <>
-                  <p class="big">{number(summary.total)} <span class="quiet">events, {number(summary.head.size)} entries in the log</span></p>
+                  <p class="big">{number(summary.total)} <span class="quiet">events, {number(summary.head.last_seq)} entries on record</span></p>
                   <Histogram
                     summary={summary}
                     height={150}

@@ -5,7 +5,8 @@ import { useCallback, useEffect, useState } from "preact/hooks";
 
 import { api, type ContentHit, type Session } from "../api/client.ts";
 import type { Mark } from "../player/player.tsx";
-import { bytes, clock, Empty, Failed, Link, Loaded, number, partyName, present, Time, useLoad, Waiting } from "../parts/basics.tsx";
+import { bytes, clock, download, Empty, Failed, Link, Loaded, number, partyName, present, Time, useLoad, Waiting } from "../parts/basics.tsx";
+import { makeBundle } from "../parts/make_bundle.ts";
 import { address, change, type Place } from "../router.ts";
 
 const PAGE = 100;
@@ -198,6 +199,7 @@ function OneSession({ org, id, place }: { org: string; id: string; place: Place 
                   <div class="toolbar">
                     <FindForm value={find} />
                     <a class="button" href={api.recordingAddress(org, id)} download={`${id}.recording`}>Download</a>
+                    <SessionBundle org={org} session={session} />
                   </div>
                   <Player fetch={fetch} start={start} marks={marks} marked={marked} onMoment={(at) => change({ at: at > 0 ? String(Math.floor(at)) : undefined }, true)} />
                 </>
@@ -227,6 +229,34 @@ function OneSession({ org, id, place }: { org: string; id: string; place: Place 
         </>
       )}
     </Loaded>
+  );
+}
+
+/** Largest recording that is put into a bundle here. */
+const BUNDLE_BYTES_MAX = 64 << 20;
+const PIECES = "action:session.started or action:session.chunk or action:session.finished";
+
+function SessionBundle({ org, session }: { org: string; session: Session }) {
+  const [doing, set] = useState("");
+  const [error, setError] = useState("");
+  const make = async () => {
+    setError("");
+    set("looking…");
+    try {
+      if (session.bytes > BUNDLE_BYTES_MAX) throw new Error(`recordings over ${bytes(BUNDLE_BYTES_MAX)} are proven with counterfoil prove log`);
+      const page = await api.events(org, { q: `session:${session.id} (${PIECES})`, limit: 2000 });
+      if (page.next !== null) throw new Error("the session has too many pieces for a bundle made here");
+      download(`session-${session.id}.zip`, await makeBundle(org, page.events.map(({ seq }) => seq), set, [session.id]), "application/zip");
+    } catch (failed) {
+      setError(failed instanceof Error ? failed.message : String(failed));
+    }
+    set("");
+  };
+  return (
+    <>
+      <button type="button" disabled={doing !== ""} onClick={() => void make()}>{doing || "Evidence bundle"}</button>
+      {error && <span role="alert" class="bad-text">{error}</span>}
+    </>
   );
 }
 

@@ -381,6 +381,42 @@ test("a_bundle_opens_in_the_offline_viewer_without_network_and_is_refused_after_
   await context.close();
 });
 
+test("a_session_travels_with_its_proof_plays_offline_and_is_refused_after_one_byte_changed", async () => {
+  const watched = await visit("/sessions");
+  const { page } = watched;
+  await page.getByRole("link", { name: /hugo\.dahl on files1/ }).click();
+  await page.locator("[data-ready=true] .terminal").waitFor();
+  const [bundle] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Evidence bundle" }).click()]);
+  const zip = join(folder, "session.zip");
+  await bundle.saveAs(zip);
+  await done(watched);
+  const context = await browser.newContext();
+  context.setDefaultTimeout(20_000);
+  await context.setOffline(true);
+  const offline = await context.newPage();
+  await offline.goto(`file://${join(ROOT, "console/dist/viewer.html")}`);
+  const file = offline.getByLabel("An evidence bundle or a recording");
+  await file.setInputFiles(zip);
+  await offline.locator("[data-verdict=verified]").waitFor();
+  await offline.getByRole("button", { name: "Play" }).click();
+  await offline.locator("[data-ready=true] .terminal").waitFor();
+  await offline.getByLabel("Moment").focus();
+  await offline.keyboard.press("End");
+  await offline.waitForFunction(() => document.querySelector(".terminal")?.textContent?.includes("shred -u"));
+  const { readZip, writeZip } = await import("../../src/proof/zip.ts");
+  const files = await readZip(new Uint8Array(readFileSync(zip)));
+  const [path, bytes] = [...files].find(([name]) => name.startsWith("recordings/")) ?? ["", new Uint8Array()];
+  const changed = bytes.slice();
+  changed[1000] = (changed[1000] ?? 0) ^ 1;
+  files.set(path, changed);
+  const forged = join(folder, "session-forged.zip");
+  writeFileSync(forged, writeZip(files));
+  await file.setInputFiles(forged);
+  await offline.locator("[data-verdict=tainted]").waitFor();
+  assert.match(await offline.locator("[data-verdict=tainted]").innerText(), /piece 0 of the recording is not the one that was committed to/);
+  await context.close();
+});
+
 /** Every file under a folder. */
 function files(under: string): string[] {
   return readdirSync(under, { recursive: true, encoding: "utf8" }).map((name) => join(under, name)).filter((path) => statSync(path).isFile());

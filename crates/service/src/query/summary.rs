@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use search::analysis;
 use search::{Field, Query};
 
+use super::Reading;
 use crate::access::{Principal, Verb};
 use crate::encoding;
 use crate::error::{Error, Result};
@@ -117,22 +118,25 @@ impl Service {
         if query.from_us.zip(query.to_us).is_some_and(|(from, to)| to <= from) {
             return Err(Error::invalid("the time to be counted over ends before it begins"));
         }
-        let reading = self.reading(org, &query.filter, false)?;
-        reading.check_lag()?;
-        let head = self.to_head(&reading.log, reading.head.clone());
-        let indexed_to = reading.indexed().entries(reading.ordinal).min(reading.highest);
-        let matched = match reading.lowest <= indexed_to {
-            true => {
+        let parts = self.parts(org)?;
+        let newest = *parts.last().expect("an organisation has a log");
+        // Taken first, so that everything acknowledged before is seen.
+        let head = self.to_head(&newest, self.logs().head(&newest.log)?);
+        let readings: Vec<Reading<'_>> =
+            parts.into_iter().map(|part| self.reading(part, &query.filter, false)).collect::<Result<_>>()?;
+        let (mut matched, mut newer) = (Vec::new(), Vec::new());
+        for reading in &readings {
+            reading.check_lag()?;
+            let indexed_to = reading.indexed().entries(reading.ordinal).min(reading.highest);
+            if reading.lowest <= indexed_to {
                 let numbers = reading.lowest..=indexed_to;
-                Some(reading.indexed().reader.matched(reading.ordinal, &reading.filter, numbers)?)
+                matched.push(reading.indexed().reader.matched(reading.ordinal, &reading.filter, numbers)?);
             }
-            false => None,
-        };
-        let mut newer = Vec::new();
-        reading.scan(reading.lowest.max(indexed_to + 1), |record| {
-            newer.push(document(&encoding::event(record)));
-            true
-        })?;
+            reading.scan(reading.lowest.max(indexed_to + 1), |record| {
+                newer.push(document(&encoding::event(record)));
+                true
+            })?;
+        }
 
         let (mut first, mut last) = (i64::MAX, i64::MIN);
         let mut see = |at_us: i64| {
@@ -141,7 +145,7 @@ impl Service {
         };
         let mut total = newer.len() as u64;
         newer.iter().for_each(|document| see(document.occurred_at_us));
-        if let Some(matched) = &matched {
+        for matched in &matched {
             total += matched.total();
             matched.times(&mut see);
         }
@@ -163,7 +167,7 @@ impl Service {
                 },
             }
         };
-        if let Some(matched) = &matched {
+        for matched in &matched {
             matched.times(|at_us| bucket(at_us, None));
             matched.values_and_times(Field::Outcome, TERMS_MAX, |value, at_us| bucket(at_us, Some(value)))?;
         }
@@ -186,8 +190,8 @@ impl Service {
                     counts.insert(value.to_owned(), count);
                 }
             };
-            if let Some(matched) = &matched {
-                complete = matched.values(field, TERMS_MAX, &mut add)?;
+            for matched in &matched {
+                complete &= matched.values(field, TERMS_MAX, &mut add)?;
             }
             for document in &newer {
                 let values = document.keywords.iter().filter(|(of, _)| *of == field);
