@@ -19,6 +19,8 @@ command -v asciinema >/dev/null 2>&1 || debian+=(asciinema)
 command -v ttyrec >/dev/null 2>&1 || debian+=(ttyrec)
 command -v tlog-rec >/dev/null 2>&1 || debian+=(tlog)
 command -v sudo >/dev/null 2>&1 || debian+=(sudo)
+# The console's tests: a real browser, and letters to draw with.
+command -v chromium >/dev/null 2>&1 || debian+=(chromium fonts-dejavu-core)
 if [ ${#debian[@]} -gt 0 ]; then
   sudo=""
   [ "$(id -u)" = 0 ] || sudo="sudo"

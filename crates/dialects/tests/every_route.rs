@@ -212,7 +212,8 @@ async fn request(
         let _ = world.service.add_key(ann, world.org, KEY_NAME, KEY).await;
     }
     // Only what is over can be looked into.
-    let looks = ["/content", "/commands", "/screen", "/picture", "/replay"].iter().any(|end| spec.path.ends_with(end));
+    const LOOKS: [&str; 6] = ["/content", "/commands", "/screen", "/picture", "/replay", "/playback"];
+    let looks = LOOKS.iter().any(|end| spec.path.ends_with(end));
     let session = match spec.path.contains("{session}") {
         false => String::new(),
         true if looks => recorded(world, ann).await,
@@ -232,7 +233,15 @@ async fn request(
         let (status, reply) = world.ask(draw).await;
         assert_eq!(status, 200, "{reply}");
     }
+    let note = match spec.path.contains("/key-notes/") {
+        false => String::new(),
+        true => {
+            let rotated = world.service.rotate_log_key(ann, world.org, "a case", None).await.unwrap();
+            (rotated.number - 1).to_string()
+        }
+    };
     let rest = match spec.path {
+        path if path.contains("/key-notes/") => &note,
         path if path.contains("/tile/") => "0/000.p/1",
         path if path.contains("/checkpoint/") => &world.service.head(ann, world.org).unwrap().size.to_string(),
         _ => "0",

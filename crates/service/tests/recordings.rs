@@ -10,8 +10,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use proptest::test_runner::{Config as ProptestConfig, TestRunner};
 use service::recordings::{
-    EndReason, Endpoint, Finish, IndexState, Moment, NewSession, Session, SessionInfo, SessionPage, SessionQuery,
-    SessionUser, filter,
+    ContentSearch, EndReason, Endpoint, Finish, IndexState, Moment, NewSession, Session, SessionInfo, SessionPage,
+    SessionQuery, SessionUser, filter,
 };
 use service::search::Query;
 use service::search::content::ContentQuery;
@@ -449,7 +449,8 @@ async fn shown(world: &World, admin: &Principal, client_id: &str) -> SessionId {
 /// How many texts of a session hold a word.
 async fn hits(world: &World, who: &Principal, id: SessionId, word: &str) -> service::Result<u64> {
     let query = ContentQuery::Term { field: "text".into(), term: word.into() };
-    let found = world.service.search_content(who, world.org(), id, query, 0..10, word).await?;
+    let search = ContentSearch { query, places: 0..10, what: word.into() };
+    let found = world.service.search_content(who, world.org(), id, search).await?;
     assert_eq!(found.total as usize, found.hits.len());
     Ok(found.total)
 }

@@ -65,10 +65,6 @@ pub fn body(session: &Session, known: &Known, node_id: &str, now: Timestamp) -> 
         "alerts": link("alerts"),
         "analytics": {
             "interesting_events": known.interesting,
-            "scripted": false,
-            "scripted_results": {},
-            "similar_sessions": [],
-            "tags": [],
             "bucketed_duration": bucket(seconds),
             "bucketed_starting_hour": format!("{:02}-{:02}", hour, (hour + 1) % 24),
         },
@@ -82,7 +78,7 @@ pub fn body(session: &Session, known: &Known, node_id: &str, now: Timestamp) -> 
         "node_id": info.node_id.as_deref().unwrap_or(node_id),
         "origin": "RECORDING",
         "phantom": false,
-        "protocol": info.protocol.as_deref().unwrap_or("ssh").to_ascii_uppercase(),
+        "protocol": info.protocol.as_deref().map(str::to_ascii_uppercase),
         "recording": recording,
         "server": server,
         "start_time": time(session.started_at),
@@ -127,7 +123,7 @@ fn bucket(seconds: u64) -> &'static str {
     }
 }
 
-/// Leaves out what is null or empty, also inside; but not empty lists and the objects that have no members by nature.
+/// Leaves out what is null or empty, also inside; but not empty lists.
 fn prune(value: &mut Value) {
     let Value::Object(members) = value else { return };
     for member in members.values_mut() {
@@ -135,7 +131,7 @@ fn prune(value: &mut Value) {
     }
     members.retain(|name, member| match member {
         Value::Null => name == "archive",
-        Value::Object(inner) => !inner.is_empty() || name == "scripted_results",
+        Value::Object(inner) => !inner.is_empty(),
         _ => true,
     });
 }
@@ -179,9 +175,8 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_left_out() {
-        let mut value =
-            json!({"a": null, "b": {"c": null}, "archive": null, "d": [], "scripted_results": {}, "e": {"f": 1}});
+        let mut value = json!({"a": null, "b": {"c": null}, "archive": null, "d": [], "g": {}, "e": {"f": 1}});
         prune(&mut value);
-        assert_eq!(value, json!({"archive": null, "d": [], "scripted_results": {}, "e": {"f": 1}}));
+        assert_eq!(value, json!({"archive": null, "d": [], "e": {"f": 1}}));
     }
 }

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::{StatusCode, header};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use service::recordings::{IndexState, Moment, SessionId};
+use service::recordings::{IndexState, Moment, SessionId, Summary};
 use service::{AccountId, ErrorKind, Service};
 
 use super::call::Call;
@@ -23,29 +23,21 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Pictures that are kept; one is some ten kilobytes.
 const KEPT_MAX: usize = 2_000;
 
-/// Pictures that were drawn, by whom they were drawn for: who may see a session may not for ever; and by the making of what
-/// they were drawn from: of a recording of which a part was erased they are gone.
+/// Pictures that were drawn, by whom they were drawn for (who may see a session may not for ever) and by the making of what
+/// they were drawn from: what was erased since is in no picture that is given out.
 #[derive(Default)]
 pub struct Drawn {
     kept: Mutex<Kept>,
 }
 
-type Key = (Drawer, u64);
+/// Account, session, number of the screen, and which making of its screens it was drawn from.
+type Key = (AccountId, SessionId, u64, Made);
 
-/// For whom, of which session, and of which making of its screens.
-type Drawer = (AccountId, SessionId, Made);
-
-/// When the screens of a session were made ready, in microseconds, and of how many chunks.
+/// When a recording was indexed (microseconds since 1970), and of how many chunks.
 type Made = (u64, u64);
 
-/// The making that is looked at now; nothing was drawn of a session that is not indexed.
-fn made(service: &Service, call: &Call) -> Result<Option<(SessionId, Made)>, Failure> {
-    let session = find(service, call)?;
-    let state = service.session_index(&session).map_err(|error| call.refused(&error))?;
-    Ok(match state {
-        IndexState::Indexed(summary) => Some((session.id, (summary.made_at_us, summary.chunks))),
-        IndexState::Recording | IndexState::Pending => None,
-    })
+fn made(summary: &Summary) -> Made {
+    (summary.made_at_us, summary.chunks)
 }
 
 #[derive(Default)]
@@ -71,9 +63,14 @@ impl Drawn {
         }
     }
 
-    fn of(&self, drawer: &Drawer) -> Vec<u64> {
+    fn of(&self, account: AccountId, session: SessionId, made: Made) -> Vec<u64> {
         let kept = self.kept.lock();
-        let mut numbers: Vec<u64> = kept.pictures.keys().filter(|key| key.0 == *drawer).map(|key| key.1).collect();
+        let mut numbers: Vec<u64> = kept
+            .pictures
+            .keys()
+            .filter(|key| (key.0, key.1, key.3) == (account, session, made))
+            .map(|key| key.2)
+            .collect();
         numbers.sort_unstable();
         numbers
     }
@@ -83,29 +80,29 @@ impl Drawn {
 pub async fn generate(service: &Service, call: &Call, drawn: &Arc<Drawn>) -> Result<Response, Failure> {
     let numbers = asked(call)?;
     let id = call.session_id()?;
-    let screens = match service.session_screens(&call.who, call.org, id).await {
-        Ok(screens) => screens,
+    let summary = match service.session_summary(&call.who, call.org, id).await {
+        Ok(summary) => summary,
         Err(error) if error.kind == ErrorKind::Conflict => {
             return Err(Failure::not_found("nothing is indexed of this session yet"));
         }
         Err(error) => return Err(call.refused(&error)),
     };
+    let (screens, made) = (summary.screens, made(&summary));
     if let Some(beyond) = numbers.iter().find(|number| !(1..=screens).contains(*number)) {
         return Err(Failure::not_found(&format!("there is no record {beyond}; there are {screens}, from 1")));
     }
-    let drawer = {
-        let (service, asking) = (service.clone(), call.clone());
-        let made = super::blocking(move || made(&service, &asking)).await?;
-        let (_, made) = made.ok_or_else(|| Failure::not_found("nothing is indexed of this session yet"))?;
-        (call.who.account, id, made)
-    };
     let work = {
         let (service, call, drawn, numbers) = (service.clone(), call.clone(), Arc::clone(drawn), numbers.clone());
         tokio::spawn(async move {
             for number in numbers {
-                draw(&service, &call, &drawn, (drawer, number)).await?;
+                let key = (call.who.account, id, number, made);
+                if let Err(failure) = draw(&service, &call, &drawn, key).await {
+                    // Whoever asked may not be waiting any more.
+                    tracing::warn!(?failure, session = %id, number, "sps: a picture was not drawn");
+                    return Err(failure);
+                }
             }
-            Ok::<(), Failure>(())
+            Ok(())
         })
     };
     let status = match tokio::time::timeout(PATIENCE, work).await {
@@ -121,8 +118,10 @@ pub async fn generate(service: &Service, call: &Call, drawn: &Arc<Drawn>) -> Res
     };
     let path = canonical(&call.path);
     let above = path.strip_suffix("/_generate").unwrap_or(&path).to_owned();
-    let items: Vec<Value> =
-        numbers.iter().map(|number| item(&above, *number, drawn.find(&(drawer, *number)).is_some())).collect();
+    let items: Vec<Value> = numbers
+        .iter()
+        .map(|number| item(&above, *number, drawn.find(&(call.who.account, id, *number, made)).is_some()))
+        .collect();
     Ok(json_reply(status, &json!({"items": items, "meta": call.meta().into_value()})))
 }
 
@@ -135,11 +134,8 @@ async fn draw(service: &Service, call: &Call, drawn: &Drawn, key: Key) -> Result
     if drawn.find(&key).is_some() {
         return Ok(());
     }
-    let ((_, id, _), number) = key;
-    let picture = service.session_picture(&call.who, call.org, id, Moment::Screen(number)).await;
-    if let Some(picture) = picture.map_err(|error| call.refused(&error))? {
-        drawn.keep(key, picture.png);
-    }
+    let picture = service.session_picture(&call.who, call.org, key.1, Moment::Screen(key.2)).await;
+    picture.map_err(|error| call.refused(&error))?.into_iter().for_each(|picture| drawn.keep(key, picture.png));
     Ok(())
 }
 
@@ -177,10 +173,13 @@ fn asked(call: &Call) -> Result<Vec<u64>, Failure> {
 /// `GET .../screenshots`.
 pub fn list_of(service: &Service, call: &Call, drawn: &Drawn) -> Result<Response, Failure> {
     call.parameters()?;
-    let made = made(service, call)?;
+    let session = find(service, call)?;
     let path = canonical(&call.path);
     let above = path.strip_suffix("/screenshots").unwrap_or(&path).to_owned();
-    let numbers = made.map_or_else(Vec::new, |(id, made)| drawn.of(&(call.who.account, id, made)));
+    let numbers = match service.session_index(&session).map_err(|error| call.refused(&error))? {
+        IndexState::Indexed(summary) => drawn.of(call.who.account, session.id, made(&summary)),
+        IndexState::Recording | IndexState::Pending => Vec::new(),
+    };
     let meta: Meta = call.meta();
     Ok(list(numbers.into_iter().map(|number| item(&above, number, true)).collect(), meta))
 }
@@ -188,14 +187,16 @@ pub fn list_of(service: &Service, call: &Call, drawn: &Drawn) -> Result<Response
 /// `GET .../screenshots/<n>`: only what was drawn.
 pub async fn one(service: &Service, call: &Call, drawn: &Drawn) -> Result<Response, Failure> {
     call.parameters()?;
-    let made = {
-        let (service, asking) = (service.clone(), call.clone());
-        super::blocking(move || made(&service, &asking)).await?
-    };
+    let id = call.session_id()?;
     let missing = || Failure::not_found("there is no such picture; draw it with _generate first");
     let number: u64 = call.segment(5)?.parse().map_err(|_| missing())?;
-    let (id, made) = made.ok_or_else(missing)?;
-    let picture = drawn.find(&((call.who.account, id, made), number)).ok_or_else(missing)?;
+    let summary = match service.session_summary(&call.who, call.org, id).await {
+        Err(error) if error.kind == ErrorKind::Conflict => return Err(missing()),
+        other => other.map_err(|error| call.refused(&error))?,
+    };
+    let picture = drawn.find(&(call.who.account, id, number, made(&summary))).ok_or_else(missing)?;
+    let shown = service.show_picture_again(&call.who, call.org, id, number).await;
+    shown.map_err(|error| call.refused(&error))?;
     let headers = [(header::CONTENT_TYPE, "image/png".to_owned()), (header::CONTENT_LENGTH, picture.len().to_string())];
     Ok((headers, picture.to_vec()).into_response())
 }

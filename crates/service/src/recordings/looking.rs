@@ -56,6 +56,17 @@ pub struct ContentHit {
     pub disappeared_at: Timestamp,
 }
 
+/// What is looked for in a session.
+#[derive(Clone, Debug)]
+pub struct ContentSearch {
+    /// What.
+    pub query: ContentQuery,
+    /// Which of the texts that match are given, the best being at 0; none beyond [`HITS_MAX`].
+    pub places: Range<usize>,
+    /// The query as the reader wrote it, for the trail.
+    pub what: String,
+}
+
 /// What a search came to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ContentHits {
@@ -139,6 +150,13 @@ pub(crate) struct Opened {
     replay: Replay<Stored>,
 }
 
+impl Opened {
+    /// The recording, any moment of which opens with one read.
+    pub(super) fn replay(&self) -> &Replay<Stored> {
+        &self.replay
+    }
+}
+
 /// What is needed to look into recordings.
 pub(crate) struct Looking {
     open: Mutex<VecDeque<(SessionId, Arc<Opened>)>>,
@@ -158,6 +176,12 @@ impl Looking {
             turns: (0..TURNS).map(|_| tokio::sync::Mutex::default()).collect(),
             fonts: fonts.unwrap_or_else(|| Arc::new(Fonts::built_in())),
         }
+    }
+
+    /// Waits until nobody makes or removes the projection of this session, and keeps others from it.
+    pub async fn turn(&self, session: SessionId) -> tokio::sync::MutexGuard<'_, ()> {
+        let bytes = session.as_bytes();
+        self.turns[usize::from(bytes[bytes.len() - 1]) % TURNS].lock().await
     }
 
     /// Forgets a recording, because its files are going to be others.
@@ -181,9 +205,7 @@ impl Service {
         Ok(self.opened(session).await?.summary.clone())
     }
 
-    /// Searches what was on the screen of a session. Of the texts that match, the best first, those of `places` are given,
-    /// at most the first [`HITS_MAX`]; what matches equally well keeps its place from one call to the next. `what` is the
-    /// query as it was asked, for the trail.
+    /// Searches what was on the screen of a session. What matches equally well keeps its place from one call to the next.
     ///
     /// # Errors
     /// `NotFound`: no such session. `Conflict`: it is still being recorded.
@@ -192,12 +214,10 @@ impl Service {
         who: &Principal,
         org: OrgId,
         id: SessionId,
-        query: ContentQuery,
-        places: Range<usize>,
-        what: &str,
+        search: ContentSearch,
     ) -> Result<ContentHits> {
-        let session = self.look(who, org, id, Access::View { what: what.to_owned() }).await?;
-        self.find_content(&session, query, places).await
+        let session = self.look(who, org, id, Access::View { what: search.what }).await?;
+        self.find_content(&session, search.query, search.places).await
     }
 
     /// As [`Service::search_content`], for whoever is allowed already and has recorded it.
@@ -240,10 +260,15 @@ impl Service {
         .await
     }
 
-    /// The numbers of the screens of a session: 1 to the number given.
-    pub async fn session_screens(&self, who: &Principal, org: OrgId, id: SessionId) -> Result<u64> {
+    /// What there is to say of a session's recording; its screens have the numbers from 1 on.
+    pub async fn session_summary(&self, who: &Principal, org: OrgId, id: SessionId) -> Result<Summary> {
         let session = self.find_for(who, org, id).await?;
-        Ok(self.opened(&session).await?.summary.screens)
+        Ok(self.opened(&session).await?.summary.clone())
+    }
+
+    /// Records that a picture of a screen, drawn before, is shown again; to be called before it is.
+    pub async fn show_picture_again(&self, who: &Principal, org: OrgId, id: SessionId, number: u64) -> Result<()> {
+        self.look(who, org, id, Access::Screenshot { screen: number }).await.map(drop)
     }
 
     /// The picture of a moment, a PNG; the same bytes each time. `None`: there is no screen of that number.
@@ -322,22 +347,21 @@ impl Service {
     }
 
     /// Finds a session and records that it is looked at.
-    async fn look(&self, who: &Principal, org: OrgId, id: SessionId, access: Access) -> Result<Session> {
+    pub(super) async fn look(&self, who: &Principal, org: OrgId, id: SessionId, access: Access) -> Result<Session> {
         let session = self.find_for(who, org, id).await?;
         self.record_access(who, &session, access).await?;
         Ok(session)
     }
 
     /// The files of a session's projection; made if they are not there.
-    async fn opened(&self, session: &Session) -> Result<Arc<Opened>> {
+    pub(super) async fn opened(&self, session: &Session) -> Result<Arc<Opened>> {
         let looking = &self.recordings().looking;
         let (service, of) = (self.clone(), session.clone());
         let chunks = blocking(move || service.chunks_known(of.org, of.id)).await?;
         if let Some(opened) = looking.find(session.id, chunks) {
             return Ok(opened);
         }
-        let bytes = session.id.as_bytes();
-        let _turn = looking.turns[usize::from(bytes[bytes.len() - 1]) % TURNS].lock().await;
+        let _turn = looking.turn(session.id).await;
         if let Some(opened) = looking.find(session.id, chunks) {
             return Ok(opened);
         }
@@ -428,11 +452,11 @@ fn damaged(what: &str) -> Error {
     Error::corrupt("the projection of this recording does not read; ask for it to be rebuilt", what.to_owned())
 }
 
-fn broken(error: &FileError) -> Error {
+pub(super) fn broken(error: &FileError) -> Error {
     damaged(&error.to_string())
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     super::read::blocking(work).await
 }
 

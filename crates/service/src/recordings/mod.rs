@@ -35,6 +35,7 @@ mod info;
 mod keeper;
 mod life;
 mod looking;
+mod playback;
 mod read;
 mod sweep;
 
@@ -61,7 +62,8 @@ pub use info::{
     SessionUser, TerminalSize,
 };
 pub use life::ChunkReceipt;
-pub use looking::{ContentHit, ContentHits, HITS_MAX, IndexState, Moment, Picture, SessionReplay};
+pub use looking::{ContentHit, ContentHits, ContentSearch, HITS_MAX, IndexState, Moment, Picture, SessionReplay};
+pub use playback::{Playback, PlaybackEvent, PlaybackWhat};
 pub use read::{RecordingReader, SESSIONS_PAGE_MAX, SessionCursor, SessionPage, SessionQuery};
 pub use sweep::Swept;
 

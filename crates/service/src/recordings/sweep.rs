@@ -70,6 +70,8 @@ impl Service {
         if self.recordings().find_open(org, session).is_some() {
             return Ok(0);
         }
+        // Whoever makes its projection now is waited for: that one may have read what is gone.
+        let _turn = self.recordings().looking.turn(session).await;
         let service = self.clone();
         let keep = super::read::blocking(move || {
             // What was on its screens is made again of what is left, when somebody asks. First, because a crash after the

@@ -3,7 +3,9 @@
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use http::StatusCode;
-use service::recordings::{ContentsQuery, FOUND_SESSIONS_MAX, HITS_MAX, HITS_OF_SESSION_MAX, SessionQuery};
+use service::recordings::{
+    ContentSearch, ContentsQuery, FOUND_SESSIONS_MAX, HITS_MAX, HITS_OF_SESSION_MAX, SessionQuery,
+};
 use service::search::content::ContentQuery;
 use service::{Timestamp, Verb};
 
@@ -67,8 +69,8 @@ pub async fn search(State(context): State<Context>, at: InSession, RawQuery(quer
     let first = after as usize;
     let places = first..(first + limit).min(HITS_MAX);
     let end = places.end;
-    let (who, org) = (&at.call.who, at.call.org);
-    let found = context.service.search_content(who, org, at.session, query.clone(), places, text).await?;
+    let search = ContentSearch { query: query.clone(), places, what: text.to_owned() };
+    let found = context.service.search_content(&at.call.who, at.call.org, at.session, search).await?;
     let next = (found.total > end as u64).then_some(end as u64);
     let hits = found.hits.into_iter().map(|hit| HitDocument::new(hit, Some(&query))).collect();
     Ok(reply(StatusCode::OK, &Hits { total: found.total, hits, next }))

@@ -6,6 +6,7 @@
 pub mod content;
 mod content_schema;
 pub mod life;
+pub mod playback;
 pub mod read;
 pub mod schema;
 pub mod screens;
