@@ -24,6 +24,7 @@ timeout 60 npm run --silent check
 timeout 120 npm run --silent test:unit
 timeout 60 npm run --silent build
 # The program reads the page from console/dist in a debug build, so it is the one just built.
-export COUNTERFOIL_BIN="${COUNTERFOIL_BIN:-$PWD/../${CARGO_TARGET_DIR:-target}/debug/counterfoil}"
+target="$(cd .. && realpath -m "${CARGO_TARGET_DIR:-target}")"
+export COUNTERFOIL_BIN="${COUNTERFOIL_BIN:-$target/debug/counterfoil}"
 [ -x "$COUNTERFOIL_BIN" ] || (cd .. && cargo build --locked -p counterfoil)
 timeout 400 npm run --silent test:browser
