@@ -264,8 +264,8 @@ test("a_session_plays_seeks_and_shows_what_was_on_the_screen", async () => {
 });
 
 test("a_content_hit_opens_at_its_moment_and_the_terminal_shows_the_server_s_screen", async (context) => {
-  const document = await fetch(`${server.url}/v1/openapi.json`).then((reply) => reply.text());
-  if (!document.includes("/v1/orgs/{org}/content")) {
+  const described = await fetch(`${server.url}/v1/openapi.json`).then((reply) => reply.text());
+  if (!described.includes("/v1/orgs/{org}/content")) {
     context.skip("the server does not search the screens of sessions");
     return;
   }
