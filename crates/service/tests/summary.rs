@@ -22,9 +22,12 @@ fn asked(filter: &str, buckets_max: usize) -> SummaryQuery {
     }
 }
 
+/// How many, by name.
+type Counts = BTreeMap<String, u64>;
+
 /// Counts by looking at each event: times by outcome, and values of the fields, in lower case.
-fn counted(events: &[Event], width_us: i64) -> (BTreeMap<i64, BTreeMap<String, u64>>, Vec<BTreeMap<String, u64>>) {
-    let mut times: BTreeMap<i64, BTreeMap<String, u64>> = BTreeMap::new();
+fn counted(events: &[Event], width_us: i64) -> (BTreeMap<i64, Counts>, Vec<Counts>) {
+    let mut times: BTreeMap<i64, Counts> = BTreeMap::new();
     let mut values = vec![BTreeMap::new(); FIELDS.len()];
     for event in events {
         let fields = event.fields().unwrap();
@@ -91,12 +94,12 @@ async fn a_summary_counts_what_a_look_at_each_event_counts() {
                         .zip(found.buckets.last())
                         .map_or(0, |(first, last)| (last.start_us - first.start_us) / found.width_us + 1);
                     assert!(span <= buckets as i64 + 1, "{named}: {span}");
-                    let told: BTreeMap<i64, BTreeMap<String, u64>> =
+                    let told: BTreeMap<i64, Counts> =
                         found.buckets.iter().map(|bucket| (bucket.start_us, bucket.outcomes.clone())).collect();
                     assert_eq!(told, times, "{named}");
                     assert!(found.buckets.iter().all(|one| one.total == one.outcomes.values().sum::<u64>()), "{named}");
                     for (field, values) in found.fields.iter().zip(values) {
-                        let told: BTreeMap<String, u64> = field.values.iter().cloned().collect();
+                        let told: Counts = field.values.iter().cloned().collect();
                         assert_eq!(told, values, "{named}: {}", field.field);
                         assert!(field.complete && field.distinct == field.values.len() as u64, "{named}");
                         assert!(field.values.is_sorted_by(|a, b| a.1 >= b.1), "{named}: {:?}", field.values);
