@@ -23,6 +23,8 @@ use super::{accounts, events, keys, log_files, logs, organisations, outsiders, s
         events::summary::summary, events::views::views,
         sessions::life::start, sessions::life::finish, sessions::upload::chunk, sessions::upload::recording,
         sessions::read::list, sessions::read::show, sessions::read::chunks, sessions::read::recording,
+        sessions::content::search, sessions::content::search_all, sessions::content::commands,
+        sessions::screens::screen, sessions::screens::picture, sessions::screens::replay,
         sessions::playback::playback,
         log_files::log, log_files::checkpoint, log_files::checkpoint_at, log_files::tile, log_files::proof,
         log_files::extends, log_files::keys, log_files::key_note, log_files::state,
