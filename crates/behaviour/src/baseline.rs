@@ -67,7 +67,7 @@ impl Baselines {
     pub fn build(history: &[Observation], parameters: &Parameters) -> Baselines {
         let mut models = BTreeMap::new();
         for algorithm in Algorithm::ALL.into_iter().filter(|name| !parameters.disabled.contains(name)) {
-            let usable: Vec<&Observation> = history.iter().filter(|session| has(algorithm, session)).collect();
+            let usable: Vec<&Observation> = history.iter().filter(|session| is_usable(algorithm, session)).collect();
             let is_tried = match algorithm {
                 Algorithm::Fis | Algorithm::HostLogin | Algorithm::LoginTime | Algorithm::Command => true,
                 Algorithm::Keystroke | Algorithm::Mouse | Algorithm::WindowTitle => {
@@ -88,7 +88,7 @@ impl Baselines {
         for (algorithm, model) in &self.models {
             let assessed = match model {
                 Err(failure) => Err(failure.clone()),
-                Ok(_) if !has(*algorithm, session) => Err(Failure::NotThere(*algorithm)),
+                Ok(_) if !is_usable(*algorithm, session) => Err(Failure::NotThere(*algorithm)),
                 Ok(model) => probability(*algorithm, model, session),
             };
             match assessed {
@@ -139,7 +139,7 @@ impl Baselines {
             (Some(Ok(Model::Fis(fis))), _) => fis.is_like(session, past),
             (Some(Ok(Model::Hosts(_))), _) => past.server == session.server,
             // Every session that was learnt from is part of the habit.
-            (Some(Ok(Model::Habit(_))), _) => has(algorithm, past),
+            (Some(Ok(Model::Habit(_))), _) => is_usable(algorithm, past),
             (Some(Ok(Model::Times(_))), _) => LoginTime::is_near(session.started_s, past.started_s),
             (None | Some(Err(_)), _) => false,
         }
@@ -180,8 +180,8 @@ fn probability(algorithm: Algorithm, model: &Model, session: &Observation) -> Re
     })
 }
 
-/// Whether a session has what an algorithm needs.
-fn has(algorithm: Algorithm, session: &Observation) -> bool {
+/// Whether an algorithm can learn from a session: it has what the algorithm looks at.
+pub fn is_usable(algorithm: Algorithm, session: &Observation) -> bool {
     let measures = &session.measures;
     match algorithm {
         Algorithm::Command => !measures.commands.is_empty(),
@@ -198,6 +198,6 @@ fn has_any(algorithm: Algorithm, session: &Observation) -> bool {
     match algorithm {
         Algorithm::Keystroke => session.measures.keys.events() > 0,
         Algorithm::Mouse => session.measures.pointer.events() > 0,
-        _ => has(algorithm, session),
+        _ => is_usable(algorithm, session),
     }
 }

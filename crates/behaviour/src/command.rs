@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::probability::{Frequencies, simes};
+use crate::probability::{Frequencies, joined};
 
 /// In how many sessions each value occurred; for programs here, for titles in `windowtitle`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +19,7 @@ impl Mix {
     /// The probability of a session with values as rare as these. How often a value occurs within one session does not
     /// count: a loop is no habit.
     pub fn probability(&self, session: &BTreeMap<String, u32>) -> f64 {
-        simes(session.keys().map(|value| self.0.at_most_as_common(value)).collect())
+        joined(session.keys().map(|value| self.0.at_most_as_common(value)).collect())
     }
 
     pub fn expected(&self) -> String {

@@ -43,7 +43,7 @@ mod windowtitle;
 
 pub use aggregate::{Aggregate, Parameters, Steps, aggregate};
 pub use algorithm::{Algorithm, Failure};
-pub use baseline::{Assessment, Baselines, Model, Scored};
+pub use baseline::{Assessment, Baselines, Model, Scored, is_usable};
 pub use measure::{MEASURED_MAX, Meter};
 pub use observation::{Measures, Observation};
 pub use probability::{VALUES_MAX, score_of};

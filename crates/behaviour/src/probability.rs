@@ -109,12 +109,32 @@ impl Frequencies {
     }
 }
 
-/// Several probabilities as one (Simes 1986): the least of `m p(k) / k` over them in ascending order. 1 for none.
-pub fn simes(mut probabilities: Vec<f64>) -> f64 {
+/// The smallest probabilities of several that are looked at together.
+const JOINED_MAX: usize = 5;
+
+/// Several probabilities as one: how improbable it is that, of `m` independent ones, so many are so small. For each `k` up to
+/// five that is the upper tail of the binomial distribution of `m` and the `k`-th smallest, from `k` on (Berk and Jones 1979);
+/// the least of them counts, times how many there were. 1 for none.
+pub fn joined(mut probabilities: Vec<f64>) -> f64 {
     probabilities.sort_by(f64::total_cmp);
-    let all = probabilities.len() as f64;
-    let corrected = probabilities.iter().enumerate().map(|(at, p)| all * p / (at + 1) as f64);
-    corrected.fold(1.0, f64::min)
+    let all = probabilities.len();
+    let looked_at = all.min(JOINED_MAX);
+    let tails = (1..=looked_at).map(|k| binomial_tail(all, k, probabilities[k - 1].clamp(0.0, 1.0)));
+    (looked_at as f64 * tails.fold(1.0, f64::min)).min(1.0)
+}
+
+/// The probability of at least `k` of `m` when each has probability `p`.
+fn binomial_tail(m: usize, k: usize, p: f64) -> f64 {
+    let mut ways = 1.0;
+    let mut sum = 0.0;
+    for i in 0..=m {
+        if i >= k {
+            // There are at most as many as a session has commands: a few hundred.
+            sum += ways * p.powi(i as i32) * (1.0 - p).powi((m - i) as i32);
+        }
+        ways = ways * (m - i) as f64 / (i + 1) as f64;
+    }
+    sum.min(1.0)
 }
 
 #[cfg(test)]
@@ -156,8 +176,10 @@ mod tests {
 
     #[test]
     fn many_unusual_things_weigh_more_than_one_of_many() {
-        let of = |unusual: usize, usual: usize| simes([vec![0.01; unusual], vec![0.9; usual]].concat());
-        assert_eq!((of(1, 0), simes(Vec::new())), (0.01, 1.0));
-        assert!(of(1, 7) > of(5, 3) && of(5, 3) > of(8, 0));
+        let of = |unusual: usize, usual: usize| joined([vec![0.01; unusual], vec![0.9; usual]].concat());
+        assert!((of(1, 0) - 0.01).abs() < 1e-12 && joined(Vec::new()) == 1.0);
+        assert!(of(1, 7) > of(5, 3) && of(5, 3) > of(8, 0) && of(8, 0) > 0.0);
+        assert!((joined(vec![0.5; 200]) - 1.0).abs() < 1e-9 && joined(vec![0.0; 200]) < 1e-9);
+        assert!((binomial_tail(3, 2, 0.5) - 0.5).abs() < 1e-12);
     }
 }

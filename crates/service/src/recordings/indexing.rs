@@ -17,11 +17,12 @@ use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use behaviour::{Measures, Meter};
 use bytes::Bytes;
 use log::LogId;
 use parking_lot::Mutex;
 use replay::file::ReplayWriter;
-use replay::format::{self, Damage, Format, Part, Reader};
+use replay::format::{self, Damage, Format, Part, Reader, What};
 use replay::index::{Indexer, Options};
 use replay::span::file::SpanWriter;
 use replay::span::{Kind, Span, SpanSink};
@@ -33,7 +34,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::service::Service;
 
 /// The form of the folder; another one is made anew.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Memory of the index while it is made.
 const WRITER_BYTES: usize = 32 << 20;
 /// Different commands that are listed as interesting.
@@ -76,6 +77,8 @@ pub struct Summary {
     pub took_us: u64,
     /// Bytes of the recording that it is made of.
     pub bytes: u64,
+    /// What of it scores are made of.
+    pub measures: Measures,
 }
 
 /// The folder of one session's projection.
@@ -153,7 +156,9 @@ impl Service {
             has_commands: false,
             has_titles: false,
             interesting: Vec::new(),
+            meter: Meter::default(),
         };
+        let mut typed = Meter::default();
         let replay = ReplayWriter::new(create("replay")?).map_err(unreachable_files)?;
         let failed = Arc::new(Mutex::new(None));
         let (reader, format, damage) = open(self, session, runtime, &failed);
@@ -178,6 +183,9 @@ impl Service {
                         if *stopped.borrow() {
                             return Err(Error::new(ErrorKind::Unavailable, "the service is stopping"));
                         }
+                        if let What::Input(bytes) = &event.what {
+                            typed.input(event.at_us, bytes);
+                        }
                         indexer.event(&event).map_err(unreachable_files)?;
                     }
                     Ok(None) => break None,
@@ -198,6 +206,11 @@ impl Service {
         file.flush().map_err(unreachable_files)?;
         let (mut file, spans) = sink.spans.finish().map_err(unreachable_files)?;
         file.flush().map_err(unreachable_files)?;
+        let (typed, mut measures) = (typed.finish(), sink.meter.finish());
+        (measures.keys, measures.pointer) = (typed.keys, typed.pointer);
+        if typed.pace.keys > 0 {
+            measures.pace = typed.pace;
+        }
         sink.content.finish().map_err(|error| unreachable_index(&error))?;
         Ok(Summary {
             version: VERSION,
@@ -215,6 +228,7 @@ impl Service {
             made_at_us: 0,
             took_us: 0,
             bytes: session.bytes,
+            measures,
         })
     }
 }
@@ -294,6 +308,7 @@ struct Sink {
     has_commands: bool,
     has_titles: bool,
     interesting: Vec<String>,
+    meter: Meter,
 }
 
 impl SpanSink for Sink {
@@ -304,10 +319,12 @@ impl SpanSink for Sink {
             Kind::Text => document.text = &span.text,
             Kind::Title => {
                 self.has_titles = true;
+                self.meter.title(&span.text);
                 document.title = &span.text;
             }
             Kind::Command => {
                 self.has_commands = true;
+                self.meter.command(span.appeared_us, &span.text);
                 document.command = &span.text;
                 let program = span.text.split_whitespace().next().unwrap_or_default();
                 let program = program.rsplit('/').next().unwrap_or_default();

@@ -34,7 +34,7 @@ mod info;
 mod keeper;
 mod life;
 mod looking;
-mod read;
+pub(crate) mod read;
 mod sweep;
 
 use std::collections::HashMap;
@@ -49,6 +49,7 @@ use sha2::Sha256;
 pub use access::{Access, AccessInfo};
 pub use blobs::BlobStore;
 pub use entry::Chunk;
+pub(crate) use entry::{BASELINES_BUILT, Entry};
 pub use id::{InvalidSessionId, SessionId};
 pub use indexing::Summary;
 pub use info::{
@@ -63,6 +64,7 @@ pub use sweep::Swept;
 use crate::control::Control;
 use crate::error::Result;
 use crate::model::OrgId;
+use crate::risk::Risk;
 use blobs::Blobs;
 use catalogue::Catalogue;
 
@@ -158,10 +160,16 @@ impl Open {
 
 impl Recordings {
     /// Opens store and catalogue; `keep_recordings` of the service comes next. Blocks.
-    pub fn open(data: &Path, options: RecordingOptions, logs: Logs, control: Arc<Control>) -> Result<Recordings> {
+    pub fn open(
+        data: &Path,
+        options: RecordingOptions,
+        logs: Logs,
+        control: Arc<Control>,
+        risk: Arc<Risk>,
+    ) -> Result<Recordings> {
         Ok(Recordings {
             blobs: Blobs::open(data, &options.store)?,
-            catalogue: Arc::new(Catalogue::open(data, logs, control)?),
+            catalogue: Arc::new(Catalogue::open(data, logs, control, risk)?),
             looking: looking::Looking::new(),
             options,
             open: Mutex::default(),
