@@ -5,7 +5,9 @@ use http::{StatusCode, header};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{accounts, events, keys, log_files, logs, organisations, outsiders, session, sessions, tokens};
+use super::{
+    accounts, events, keys, log_files, logs, organisations, outsiders, rules, session, sessions, tokens, users,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -22,6 +24,8 @@ use super::{accounts, events, keys, log_files, logs, organisations, outsiders, s
         events::ingest::ingest, events::list::list, events::list::show, events::follow::follow,
         sessions::life::start, sessions::life::finish, sessions::upload::chunk, sessions::upload::recording,
         sessions::read::list, sessions::read::show, sessions::read::chunks, sessions::read::recording,
+        users::list, users::show, users::recomputed, users::explain, users::build,
+        rules::list,
         log_files::log, log_files::checkpoint, log_files::checkpoint_at, log_files::tile, log_files::proof,
         log_files::extends, log_files::keys, log_files::state,
         logs::rotate_key, logs::erase, logs::prune, logs::hold, logs::close, logs::open, logs::adopt, logs::acknowledge,
