@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh machine:
-#   make demo   build (release) and run a throw-away trail with a generated history; needs Rust and a C compiler only
+#   make demo   build (release) and run a throw-away trail with a generated history; needs Rust and a C compiler, and Node for its page
 #   make test   install what the tests need, then run them all
 # The rest is for developers.
 
@@ -9,9 +9,12 @@ BENCH_ARGS ?=
 # Number of SIGKILLs in the crash test of crates/log.
 KILLS ?= 200
 
-.PHONY: demo test test-tools build check fmt bless bench fuzz clean
+# What the page is built of.
+CONSOLE_SOURCES = $(shell find console/src console/public -type f) $(wildcard console/*.html console/*.json console/*.ts)
 
-demo:
+.PHONY: demo test test-tools build console console-pictures check fmt bless bench fuzz clean
+
+demo: console
 	$(CARGO) build --release --locked -p counterfoil
 	./target/release/counterfoil demo $(DEMO_ARGS)
 
@@ -21,8 +24,22 @@ test: test-tools
 test-tools:
 	./scripts/install-test-tools.sh
 
-build:
+build: console
 	$(CARGO) build --release --locked
+
+# The web page, for the program to carry. Without Node, or without a way to fetch its packages, the program is built all the same,
+# and its page says what to do. Cargo never calls npm.
+console:
+	@if command -v npm >/dev/null 2>&1; then $(MAKE) --no-print-directory console/dist/index.html \
+	  || echo "console: it could not be built; the program goes without it"; \
+	else echo "console: npm is not there; the program goes without its page, which then says how to build it"; fi
+
+console/dist/index.html: $(CONSOLE_SOURCES)
+	cd console && npm ci --ignore-scripts --no-audit --no-fund --silent && npm run --silent build
+
+# Takes the pictures of docs/console anew, from the program that the tests were run with.
+console-pictures: console/dist/index.html
+	cd console && CONSOLE_PICTURES=1 npm run --silent test:browser
 
 check:
 	$(CARGO) fmt --all -- --check

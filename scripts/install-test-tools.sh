@@ -14,6 +14,8 @@ command -v python3 >/dev/null 2>&1 || debian+=(python3 python3-venv)
 command -v go >/dev/null 2>&1 || debian+=(golang-go)
 [ -d /usr/share/gocode/src/golang.org/x/mod/sumdb/tlog ] || debian+=(golang-golang-x-mod-dev)
 command -v npm >/dev/null 2>&1 || debian+=(nodejs npm)
+# The console's tests: a real browser, and letters to draw with.
+command -v chromium >/dev/null 2>&1 || debian+=(chromium fonts-dejavu-core)
 if [ ${#debian[@]} -gt 0 ]; then
   sudo=""
   [ "$(id -u)" = 0 ] || sudo="sudo"

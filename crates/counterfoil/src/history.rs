@@ -1,6 +1,8 @@
 //! A generated history: people at work over thirty days, with a password attack in the middle. Pure and seeded: the same
 //! seed and start give the same events, so that demos and benchmarks can be repeated and checked.
 
+pub mod terminal;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! The program: reads the command line, builds the parts, decides nothing about audit trails.
 //!
 //! `cli` holds every verb and flag; `cmd` does the work of each; `server` and `tls` are the listeners; `config` resolves
-//! settings; `client` speaks the native API for the verbs that work over a server; `import` reads foreign log files;
+//! settings; `console` serves the web page; `client` speaks the native API for the verbs that work over a server; `import` reads foreign log files;
 //! `verify` checks published logs and proofs; `witness` is a witness; `outbound` calls witnesses and time-stamp
 //! authorities; `recorder` records terminals; `history` makes up a past for `demo`; `telemetry` is log lines and metrics.
 
@@ -9,6 +9,7 @@ mod cli;
 mod client;
 mod cmd;
 mod config;
+mod console;
 mod history;
 mod import;
 mod outbound;

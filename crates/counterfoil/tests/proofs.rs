@@ -276,3 +276,130 @@ fn a_search_is_verified_and_shown_to_be_complete() {
         assert!(said["outside"].as_str().is_some(), "{said}");
     }
 }
+
+impl World {
+    fn operate(&self, arguments: &[&str]) -> Value {
+        let mut command = self.server.command(&self.token);
+        command.args(arguments).arg("--json");
+        let (code, said) = run(command);
+        assert_eq!(code, 0, "{arguments:?}: {said}");
+        said
+    }
+
+    /// Sends this many events at once.
+    fn fill(&self, count: usize) {
+        let events = vec![r#"{"action":"doc.read"}"#; count].join(",");
+        let bearer = format!("Authorization: Bearer {}", self.token);
+        let url = format!("{}/v1/orgs/Acme/events", self.server.url());
+        let file = self.path("batch");
+        fs::write(&file, format!("[{events}]")).unwrap();
+        let (status, reply) = curl(&[&url, "-H", &bearer, "-d", &format!("@{}", text(&file))]);
+        assert_eq!(status, 200, "{reply}");
+    }
+}
+
+#[test]
+fn a_pruned_log_is_verified_watched_and_taken_out_and_nobody_else_may_leave_entries_out() {
+    let world = World::new();
+    let vkey = world.trail.vkey();
+    let address = format!("{}/l/{}", world.server.url(), world.trail.log_id());
+    let bearer = format!("Authorization: Bearer {}", world.token);
+    world.fill(100);
+    // The head that covers a key note is kept for ever, so growth from it is provable for ever.
+    world.operate(&["key", "rotate", "--reason", "yearly"]);
+    let watch = |memory: &str| {
+        let mut command = world.server.command(&world.token);
+        command
+            .args(["watch", &address, "--vkey", vkey, "--looks", "1", "--json", "--remember"])
+            .arg(world.path(memory));
+        run(command)
+    };
+    let keys = json(&curl(&[&format!("{address}/keys"), "-H", &bearer]).1);
+    let first_size = keys["keys"][1]["first_size"].as_u64().expect("a second key");
+    let note = curl(&[&format!("{address}/key-notes/{}", first_size - 1), "-H", &bearer]);
+    assert!(note.0 == 200 && note.1.starts_with("c2sp.org/tlog-proof@v1\nextra "), "{note:?}");
+    let kept = note.1.rsplit_once("\n\n").unwrap().0.rsplit_once("\n\n").unwrap().1;
+    let size: u64 = kept.lines().nth(1).unwrap().parse().unwrap();
+    let kept = curl(&[&format!("{address}/checkpoint/{size}"), "-H", &bearer]).1;
+    fs::write(world.path("kept"), &kept).unwrap();
+    fs::write(world.path("kept-too"), &kept).unwrap();
+    world.fill(700);
+    world.operate(&["log", "prune", "--below", "600", "--reason", "kept for a year"]);
+
+    let check = |source: &str, more: &[&str]| {
+        let mut command = world.server.command(&world.token);
+        command.args(["verify", "log", source, "--vkey", vkey, "--json"]).args(more);
+        run(command)
+    };
+    let (code, said) = check(&address, &[]);
+    assert_eq!((code, &said["entries_pruned"]), (0, &512.into()), "{said}");
+    assert_eq!(said["entries_read"], said["entries_expected"], "{said}");
+    let (code, said) = check(&address, &["--since", text(&world.path("kept"))]);
+    assert_eq!((code, &said["verdict"]), (0, &"verified".into()), "growth from what was archived: {said}");
+    let (code, said) = watch("kept-too");
+    assert_eq!((code, &said["verdict"]), (0, &"verified".into()), "{said}");
+    // Another root at that size is another history.
+    let mut lines: Vec<&str> = kept.lines().collect();
+    lines[2] = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    fs::write(world.path("forged"), lines.join("\n") + "\n").unwrap();
+    let (code, said) = check(&address, &["--since", text(&world.path("forged"))]);
+    assert_eq!((code, &said["divergences"][0]["reason"]), (1, &"forked".into()), "{said}");
+    assert_eq!(watch("forged").0, 1);
+
+    let folder = world.path("export");
+    let (code, made) = world.prove(&["log", "--vkey", vkey], &folder);
+    assert_eq!((code, &made["entries_pruned"]), (0, &512.into()), "{made}");
+    let of_export = || verify(&["log", text(&folder), "--vkey", vkey]);
+    assert_eq!(of_export().0, 0);
+    // Whoever hides more than the log's own note says is found out.
+    let state = fs::read_to_string(folder.join("state")).unwrap();
+    fs::write(folder.join("state"), state.replace("\"minimum_index\":512", "\"minimum_index\":768")).unwrap();
+    let (code, said) = of_export();
+    assert_eq!((code, &said["divergences"][0]["reason"]), (1, &"record_missing".into()), "{said}");
+    fs::write(folder.join("state"), state).unwrap();
+    damaged(&folder.join("tile/1/000.p/3"), 5, || assert_eq!(of_export().0, 1, "a hash of what is pruned"));
+}
+
+#[test]
+fn a_log_that_took_the_place_of_another_goes_on_with_its_numbers_and_both_are_proven() {
+    let world = World::new();
+    let (old_key, old_log) = (world.trail.vkey(), world.trail.log_id().to_owned());
+    let first = world.send(r#"{"action":"old.one"}"#);
+    world.operate(&["log", "close", "--reason", "moving"]);
+    world.operate(&["log", "open", "--reason", "moving"]);
+    let second = world.send(r#"{"action":"new.one"}"#);
+    assert!(second > first, "{second} after {first}");
+
+    let found = world.operate(&["query"]);
+    let events = found["events"].as_array().expect("events");
+    let seqs: Vec<u64> = events.iter().map(|event| event["seq"].as_u64().unwrap()).collect();
+    assert!(seqs.contains(&first) && seqs.contains(&second), "{seqs:?}");
+
+    let address = format!("{}/l/{old_log}", world.server.url());
+    let mut command = world.server.command(&world.token);
+    command.args(["verify", "log", &address, "--vkey", old_key, "--json"]);
+    let (code, said) = run(command);
+    assert_eq!(code, 0, "the older log is where it was: {said}");
+
+    let (code, made) = world.prove(&["event", "--seq", &first.to_string(), "--vkey", old_key], &world.path("event"));
+    assert_eq!(code, 0, "{made}");
+    let folder = world.path("event");
+    let (proof, entry) = (folder.join("proof"), folder.join("entry"));
+    assert_eq!(verify(&["proof", text(&proof), "--entry", text(&entry), "--vkey", old_key]).0, 0);
+    let seq = second.to_string();
+    let (code, made) = world.prove(&["event", "--seq", &seq], &world.path("newer"));
+    assert_eq!(code, 0, "{made}");
+    assert_ne!(made["origin"].as_str().unwrap_or_default().rsplit('/').next(), Some(&*old_log), "{made}");
+
+    let (code, made) = world.prove(&["log", "--vkey", old_key, "--holding", &first.to_string()], &world.path("export"));
+    assert_eq!((code, &made["verdict"]), (0, &"verified".into()), "{made}");
+    let mut command = world.server.command(&world.token);
+    command.args(["prove", "search", "action:old.one OR action:new.one", "--json", "-o"]).arg(world.path("both"));
+    assert_eq!(run(command).0, 2, "a bundle holds events of one log");
+    let (code, made) = world.prove(
+        &["search", "action:old.one", "--holding", &first.to_string(), "--vkey", old_key],
+        &world.path("bundle"),
+    );
+    assert_eq!(code, 0, "{made}");
+    assert_eq!(verify(&["bundle", text(&world.path("bundle")), "--vkey", old_key]).0, 0);
+}

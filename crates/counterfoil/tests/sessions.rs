@@ -151,9 +151,9 @@ fn a_recording_waits_while_the_server_is_away() {
     };
     let sent = upload();
     let session = list(&sent)[0]["session"].as_str().expect("an id");
-    // A terminal without a keyboard may echo the end of its input first.
+    // A terminal without a keyboard may echo the end of its input, before or after.
     let shown = cast_text(&download(&server, &token, session), "o");
-    assert_eq!(shown.trim_start(), "kept\r\n", "{shown:?}");
+    assert_eq!(shown.trim(), "kept", "{shown:?}");
     assert_eq!(fs::read_dir(&spool).expect("readable").count(), 0);
     assert!(list(&upload()).is_empty());
 }

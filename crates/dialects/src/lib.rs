@@ -21,7 +21,7 @@ use ::http::Method;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use service::{Caller, Service};
+use service::{Caller, Event, OrgInfo, Service};
 use tower::ServiceExt as _;
 
 #[macro_use]
@@ -57,6 +57,22 @@ pub struct Dialect {
     pub too_late: fn(&RequestId) -> Response,
     /// Whether a request may take longer than [`Settings::answer_patience`], because it takes as long as its body comes.
     pub is_unhurried: fn(&Method, &str) -> bool,
+    /// How it shows one event.
+    pub view: fn(&Context, &OrgInfo, &Event) -> View,
+}
+
+/// How an API shows one event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum View {
+    /// As JSON: what a client of that API reads.
+    Shown {
+        /// The JSON text.
+        json: String,
+        /// What has to be said of it, if it does not stand in the replies in just this form.
+        note: Option<&'static str>,
+    },
+    /// Not at all, and why.
+    Hidden(&'static str),
 }
 
 /// What every handler gets.

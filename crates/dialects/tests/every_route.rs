@@ -219,6 +219,8 @@ async fn request(
             world.service.start_session(ann, world.org, new).await.unwrap().0.id.to_string()
         }
     };
+    // Only what is over can be played.
+    let session = if spec.path.ends_with("/playback") { recorded(world, ann).await } else { session };
     let is_sps = dialects::sps::ROUTES.contains(spec);
     let id = if is_sps && spec.path.contains("{id}") { recorded(world, ann).await } else { id };
     if spec.path.contains("{user}") {
@@ -241,7 +243,15 @@ async fn request(
         let (status, reply) = world.ask(draw).await;
         assert_eq!(status, 200, "{reply}");
     }
+    let note = match spec.path.contains("/key-notes/") {
+        false => String::new(),
+        true => {
+            let rotated = world.service.rotate_log_key(ann, world.org, "a case", None).await.unwrap();
+            (rotated.number - 1).to_string()
+        }
+    };
     let rest = match spec.path {
+        path if path.contains("/key-notes/") => &note,
         path if path.contains("/tile/") => "0/000.p/1",
         path if path.contains("/checkpoint/") => &world.service.head(ann, world.org).unwrap().size.to_string(),
         _ => "0",

@@ -55,8 +55,12 @@ pub struct Predecessor {
     /// Its last signed checkpoint (signed note), if one is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<String>,
-    /// Numbers that are signed and lost: ranges, first and last inclusive.
+    /// Numbers that are signed and lost: ranges, first and last inclusive, as clients saw them.
     pub missing: Vec<[u64; 2]>,
+    /// The last number that clients saw of it, or of a log before it. They see the entry at index i of this log as number
+    /// `last_number` + i + 1; the number that the entry itself holds counts within its log.
+    #[serde(default)]
+    pub last_number: u64,
     /// Why it is not continued.
     pub cause: String,
     /// Who decided so.

@@ -17,6 +17,9 @@ pub struct PublishedKey {
     pub key: LogKey,
     /// Size of the last head that it signs, or may have signed; none while it still signs.
     pub last_size: Option<u64>,
+    /// Size of the kept checkpoint that covers the key note by which it came, and that the key before signed too; none for the
+    /// first key.
+    pub introduced_size: Option<u64>,
 }
 
 impl Logs {
@@ -67,16 +70,21 @@ impl Logs {
         let slot = self.shared.slot(id)?;
         let head = slot.head()?;
         let mut published = Vec::new();
+        let mut introduced_size = None;
         for key in slot.keys().all() {
+            let introducing = key.replaced.as_ref().and_then(|replaced| {
+                let checkpoints = self.shared.checkpoints.lock();
+                checkpoints.first_beyond(id, replaced.note_index)
+            });
             let last_size = match &key.replaced {
                 Some(replaced) if head.last_received_at_us >= replaced.ends_at_us => {
                     let by_time = self.entries_received_before(id, replaced.ends_at_us, head.size)?;
-                    let introducing = self.shared.checkpoints.lock().first_beyond(id, replaced.note_index);
                     Some(by_time.max(introducing.unwrap_or(replaced.note_index + 1)))
                 }
                 _ => None,
             };
-            published.push(PublishedKey { key: key.clone(), last_size });
+            published.push(PublishedKey { key: key.clone(), last_size, introduced_size });
+            introduced_size = introducing;
         }
         Ok(published)
     }

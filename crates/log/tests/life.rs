@@ -247,6 +247,7 @@ fn a_successor_names_what_came_before_it_and_what_is_missing() {
         origin: logs.origin(&LOG),
         checkpoint: Some(checkpoint.clone()),
         missing: vec![[7, 9]],
+        last_number: 9,
         cause: "a disk was lost".into(),
         by: "ann".into(),
     };

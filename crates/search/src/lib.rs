@@ -21,5 +21,5 @@ pub mod parse;
 mod query;
 
 pub use document::{Document, Field, NumberField, UnknownField};
-pub use index::{Error, Index, Options, Order, Reader, lower_priority};
+pub use index::{Error, Index, Matched, Options, Order, Reader, lower_priority};
 pub use query::{Prepared, Query};

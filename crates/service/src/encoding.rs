@@ -160,6 +160,7 @@ impl Decoder {
     /// Makes the readable event of a stored record. Never fails: what does not read says so in its state.
     pub fn event(&mut self, record: log::Record) -> Event {
         let mut event = Event {
+            before: 0,
             content: record.body.clone(),
             json_at: 0,
             by: Arc::clone(&NOBODY),

@@ -45,7 +45,7 @@ impl Service {
     ///
     /// # Errors
     /// `Invalid`: a text is missing, or a number is a note of the log. `NotFound`: a number is not in the log.
-    /// `Conflict`: all are erased already. `Unavailable`: see [`log::Logs::erase`]; it is tried again by itself.
+    /// `Conflict`: all are erased already, or one is in a log that was followed by another one. `Unavailable`: see [`log::Logs::erase`]; it is tried again by itself.
     pub async fn erase_events(&self, who: &Principal, org: OrgId, order: ErasureOrder) -> Result<ErasureDone> {
         self.allow(who, Verb::ManageLogs, org)?;
         for (name, text) in [("ground", &order.ground), ("person or authority that ordered it", &order.ordered_by)] {
@@ -53,8 +53,18 @@ impl Service {
                 return Err(Error::invalid(format!("the {name} is missing or longer than {TEXT_BYTES_MAX} bytes")));
             }
         }
-        let log = self.log_of(org)?;
+        let part = self.newest_part(org)?;
+        let log = part.log;
         let ErasureOrder { numbers, ground, ordered_by } = order;
+        let numbers = numbers.into_iter().map(|number| {
+            part.local(number).ok_or_else(|| match number {
+                0 => Error::invalid("numbers of events begin at 1"),
+                _ => Error::conflict(format!(
+                    "event {number} is in a log that was closed for ever; nothing can be erased there, because no note could say so"
+                )),
+            })
+        });
+        let numbers = numbers.collect::<Result<Vec<u64>>>()?;
         let order = Erasure { numbers, ground, ordered_by, carried_out_by: who.name.clone() };
         let service = self.clone();
         let work = tokio::spawn(async move {
@@ -70,7 +80,8 @@ impl Service {
             let (erased, sessions) = erased?;
             service.projections().settle_on_disk().await?;
             service.sweep_sessions(org, sessions).await?;
-            Ok(ErasureDone { note: erased.note.number, numbers: erased.numbers })
+            let numbers = erased.numbers.into_iter().map(|number| part.shown(number)).collect();
+            Ok(ErasureDone { note: part.shown(erased.note.number), numbers })
         });
         work.await.map_err(|e| Error::internal("an erasure stopped half-way").with_source(e))?
     }

@@ -6,7 +6,7 @@ use tlog::entry::Kind;
 use crate::access::{Principal, Verb};
 use crate::encoding;
 use crate::error::{Error, Result};
-use crate::model::OrgId;
+use crate::model::{Event, OrgId};
 use crate::service::Service;
 
 /// Most events of one call.
@@ -15,9 +15,11 @@ pub const EVIDENCE_EVENTS_MAX: usize = 256;
 /// What can be shown of one event besides its entry.
 #[derive(Clone, Debug)]
 pub struct Evidence {
-    /// Position of the leaf.
+    /// Origin of the log that holds it.
+    pub origin: String,
+    /// Position of the leaf in that log.
     pub index: u64,
-    /// Index + 1.
+    /// The number that readers see.
     pub number: u64,
     /// What the entry is.
     pub kind: Kind,
@@ -39,21 +41,30 @@ impl Service {
         if numbers.len() > EVIDENCE_EVENTS_MAX {
             return Err(Error::too_large(format!("at most {EVIDENCE_EVENTS_MAX} events at a time")));
         }
-        let log = self.log_of(org)?;
-        let size = self.logs().head(&log)?.size;
-        if let Some(number) = numbers.iter().find(|number| !(1..=size).contains(*number)) {
-            return Err(Error::not_found(format!("no event has the number {number}")));
+        let mut places = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            let (part, local) = self.part_of(org, *number)?;
+            if local > self.logs().head(&part.log)?.size {
+                return Err(Error::not_found(format!("no event has the number {number}")));
+            }
+            places.push((part, local - 1));
         }
-        let indexes: Vec<u64> = numbers.iter().map(|number| number - 1).collect();
-        let records = self.logs().read_many(&log, &indexes)?;
-        let events: Vec<_> = records.iter().cloned().map(encoding::event).collect();
-        self.own().extracted(log, who, &events);
-        let evidence = records.into_iter().map(|record| {
-            let erased = record.state != BodyState::Present;
-            let committed = record.kind.is_committed(record.body.len());
-            let disclosed = (committed && !erased).then(|| (record.body.clone(), record.salt));
-            Evidence { index: record.index, number: record.number, kind: record.kind, disclosed, erased }
-        });
-        Ok(evidence.collect())
+        let (mut events, mut evidence) = (Vec::new(), Vec::new());
+        // Neighbours in one log are read at once.
+        for alike in places.chunk_by(|a, b| a.0 == b.0) {
+            let part = alike[0].0;
+            let indexes: Vec<u64> = alike.iter().map(|(_, index)| *index).collect();
+            let origin = self.logs().origin(&part.log);
+            for record in self.logs().read_many(&part.log, &indexes)? {
+                let erased = record.state != BodyState::Present;
+                let committed = record.kind.is_committed(record.body.len());
+                let disclosed = (committed && !erased).then(|| (record.body.clone(), record.salt));
+                let (index, number, kind) = (record.index, part.shown(record.number), record.kind);
+                events.push(Event { before: part.before, ..encoding::event(record) });
+                evidence.push(Evidence { origin: origin.clone(), index, number, kind, disclosed, erased });
+            }
+        }
+        self.own().extracted(self.log_of(org)?, who, &events);
+        Ok(evidence)
     }
 }

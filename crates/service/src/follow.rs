@@ -48,7 +48,7 @@ impl Follow {
             let page = tokio::task::spawn_blocking(move || service.page(org, &query)).await;
             let page = page.map_err(|e| Error::internal("a read stopped half-way").with_source(e))??;
             // Only now: if we were dropped before, the next call reads the same page again.
-            self.position = page.next.unwrap_or_else(|| page.head.size.max(self.position));
+            self.position = page.next.unwrap_or_else(|| page.head.last_number().max(self.position));
             if !page.events.is_empty() {
                 self.service.own().extracted(self.service.log_of(self.org)?, &self.who, &page.events);
                 return Ok(page.events);

@@ -88,7 +88,8 @@ impl Service {
                 "the batch is longer than {BATCH_BYTES_MAX} bytes; send less at a time"
             )));
         }
-        let log = self.log_of(org)?;
+        let part = self.newest_part(org)?;
+        let log = part.log;
         let entrance = self.sealer().enter(log).await?;
         let items: Vec<_> =
             items.into_iter().map(|item| item.and_then(|event| entrance.check(&event).map(|()| event))).collect();
@@ -126,7 +127,7 @@ impl Service {
                 org,
                 origin: origin.clone(),
                 index: place.index,
-                number: place.number,
+                number: part.shown(place.number),
                 leaf_hash: place.leaf,
                 received_at: time::from_micros(place.received_at_us),
                 id,

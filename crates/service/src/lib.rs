@@ -24,9 +24,9 @@
 //! | encryption keys | `add_key` `activate_key` `retire_key` `list_keys` |
 //! | events in | `ingest` |
 //! | logs | `log_keys` `rotate_log_key` `erase_events` `prune_events` `set_legal_hold` `legal_hold` `log_standing` `close_log` `open_successor` `adopt_log` `acknowledge_taint` `verify_all_logs` |
-//! | events out | `query` `query_refined` `query_by_time` `count` `get` `find` `follow` `completeness` |
-//! | recordings | `start_session` `append_chunk` `finish_session` `sessions` `count_sessions` `session` `session_chunks` `read_recording` `session_accesses` `sweep_recordings` |
-//! | users | `users` `user` `count_users` `user_as_of` `session_score` `explain_session` `recompute_user` `build_baselines` |
+//! | events out | `query` `query_refined` `query_by_time` `count` `summary` `get` `find` `follow` `completeness` |
+//! | recordings | `start_session` `append_chunk` `finish_session` `sessions` `count_sessions` `session` `session_chunks` `read_recording` `session_playback` `session_accesses` `sweep_recordings` |
+//! | users | `users` `user` `count_users` `session_score` `explain_session` `recompute_user` `build_baselines` |
 //! | detection | `rules` |
 //! | proofs | `head` `checkpoint_at` `vkey` `tile` `bundle` `prove_inclusion` `prove_consistency` `prove_event` `evidence` |
 //! | outsiders | `shown` `policy` `witness_standing` `timestamp` `timestamp_at` |
@@ -52,6 +52,7 @@ mod log_keys;
 mod log_life;
 mod login;
 pub mod model;
+mod numbers;
 mod organisations;
 pub mod outbound;
 mod own_events;
@@ -75,7 +76,7 @@ pub mod witnesses;
 
 pub use jiff::Timestamp;
 /// Whether a log takes entries, and why not.
-pub use log::{LogState, ReadOnlyReason};
+pub use log::{LogId, LogState, ReadOnlyReason};
 
 /// Algorithms by name, and what they see.
 pub use behaviour;

@@ -25,6 +25,9 @@ pub struct LogKeyInfo {
     pub first_size: u64,
     /// Size of the last head it signs; `None` while it still signs.
     pub last_size: Option<u64>,
+    /// Size of the kept checkpoint that covers the key note by which it came, signed by the key before too; `None` for the
+    /// first key.
+    pub introduced_size: Option<u64>,
     /// Why it was replaced, if it was.
     pub reason: Option<String>,
     /// Of a compromised key: heads above this size are not to be believed under it.
@@ -43,10 +46,10 @@ pub struct RotatedKey {
 }
 
 impl Service {
-    /// The keys of the organisation's log, oldest first.
-    pub fn log_keys(&self, who: &Principal, org: OrgId) -> Result<Vec<LogKeyInfo>> {
-        self.allow(who, Verb::ReadProofs, org)?;
-        let keys = self.logs().keys(&self.log_of(org)?)?;
+    /// The keys of a log, oldest first.
+    pub fn log_keys(&self, who: &Principal, log: log::LogId) -> Result<Vec<LogKeyInfo>> {
+        self.owner(who, log)?;
+        let keys = self.logs().keys(&log)?;
         Ok(keys
             .into_iter()
             .map(|published| LogKeyInfo {
@@ -54,6 +57,7 @@ impl Service {
                 epoch: published.key.epoch,
                 first_size: published.key.first_size,
                 last_size: published.last_size,
+                introduced_size: published.introduced_size,
                 reason: published.key.replaced.as_ref().map(|replaced| replaced.reason.clone()),
                 believed_size: published.key.replaced.as_ref().and_then(|replaced| replaced.believed_size),
             })

@@ -1,6 +1,8 @@
 //! The later life of an organisation's log: closed, followed by another one, adopted, its taint acknowledged
 //! (`specs/proofs.md` §5.2, §5.4, §10).
 
+use std::collections::BTreeSet;
+
 use log::{LogId, LogState, Predecessor, ReadOnlyReason};
 
 use crate::access::{Principal, Verb};
@@ -8,6 +10,7 @@ use crate::control::record::Record;
 use crate::error::{Error, Result};
 use crate::log_keys::refused;
 use crate::model::{Kind, OrgId, Outcome};
+use crate::numbers::Part;
 use crate::own_events;
 use crate::service::Service;
 use crate::verification::LastVerification;
@@ -41,11 +44,15 @@ impl Service {
     /// How the organisation's log is. Takes `ReadProofs`.
     pub fn log_standing(&self, who: &Principal, org: OrgId) -> Result<LogStanding> {
         self.allow(who, Verb::ReadProofs, org)?;
-        self.standing(org)
+        self.standing(org, self.log_of(org)?)
     }
 
-    pub(crate) fn standing(&self, org: OrgId) -> Result<LogStanding> {
-        let log = self.log_of(org)?;
+    /// How one log is: an organisation's one, or one that it took the place of. Takes `ReadProofs`.
+    pub fn standing_of_log(&self, who: &Principal, log: LogId) -> Result<LogStanding> {
+        self.standing(self.owner(who, log)?, log)
+    }
+
+    fn standing(&self, org: OrgId, log: LogId) -> Result<LogStanding> {
         let state = self.logs().state(&log)?;
         let last_verification = self.verifications().last(log);
         let mut reasons = Vec::new();
@@ -59,7 +66,8 @@ impl Service {
         reasons.sort();
         reasons.dedup();
         let control = self.control().state();
-        let former = control.former_logs(org).iter().map(|former| self.logs().origin(&former.log)).collect();
+        let older = control.former_logs(org).iter().take_while(|former| former.log != log);
+        let former = older.map(|former| self.logs().origin(&former.log)).collect();
         Ok(LogStanding {
             acknowledged: !reasons.is_empty() && control.acknowledges(log, &reasons),
             legal_hold: control.legal_hold(org),
@@ -73,8 +81,8 @@ impl Service {
 
     /// Whether every verified answer of the log must be called tainted: something is wrong with it as a whole, and nobody
     /// has acknowledged it.
-    pub(crate) fn is_tainted_as_a_whole(&self, org: OrgId) -> bool {
-        self.standing(org).is_ok_and(|standing| {
+    pub(crate) fn is_tainted_as_a_whole(&self, org: OrgId, log: LogId) -> bool {
+        self.standing(org, log).is_ok_and(|standing| {
             standing.reasons.iter().any(|reason| TAINTS_ALL.contains(&reason.as_str())) && !standing.acknowledged
         })
     }
@@ -87,19 +95,26 @@ impl Service {
     pub async fn acknowledge_taint(&self, who: &Principal, org: OrgId, reason: &str) -> Result<()> {
         self.allow(who, Verb::ManageLogs, org)?;
         check_reason(reason)?;
-        let (standing, log) = (self.standing(org)?, self.log_of(org)?);
-        if standing.reasons.is_empty() {
+        let mut records = Vec::new();
+        let mut named: BTreeSet<String> = BTreeSet::new();
+        for part in self.parts(org)? {
+            let reasons = self.standing(org, part.log)?.reasons;
+            if !reasons.is_empty() {
+                named.extend(reasons.iter().cloned());
+                records.push(Record::TaintAcknowledged {
+                    log: part.log.to_string(),
+                    reasons,
+                    reason: reason.to_owned(),
+                });
+            }
+        }
+        if records.is_empty() {
             return Err(Error::conflict("nothing is known to be wrong with this log"));
         }
-        let (reasons, why) = (standing.reasons.clone(), reason.to_owned());
-        self.control()
-            .execute(Some(who.account), move |_| {
-                Ok((vec![Record::TaintAcknowledged { log: log.to_string(), reasons, reason: why }], ()))
-            })
-            .await?;
+        self.control().execute(Some(who.account), move |_| Ok((records, ()))).await?;
         let action = own_events::TAINT_ACKNOWLEDGED;
         let mut draft = own_events::draft(action, Kind::Admin, Outcome::Success, Some(who), &who.caller);
-        draft.attributes.insert("reasons".into(), standing.reasons.into());
+        draft.attributes.insert("reasons".into(), named.into_iter().collect::<Vec<_>>().into());
         draft.attributes.insert("reason".into(), reason.into());
         self.record_now(who, org, &draft).await;
         Ok(())
@@ -122,23 +137,28 @@ impl Service {
         let (reason, by) = (reason.to_owned(), who.name.clone());
         let closed = tokio::task::spawn_blocking(move || logs.close(&log, &reason, &by)).await;
         closed.map_err(|e| Error::internal("a log was not closed").with_source(e))?.map_err(refused)?;
-        Ok(self.to_head(&log, self.logs().head(&log)?))
+        Ok(self.to_head(&self.newest_part(org)?, self.logs().head(&log)?))
     }
 
     /// Opens a new log for an organisation whose log was closed, or takes no entries any more because it is not what was
     /// signed. Its first entry names the old log, its last checkpoint, what of it is missing, the cause and the person.
-    /// Numbers begin at 1 again; the old log stays on disk, is verified with the others, and is read with the data folder.
+    /// Readers see both as one sequence: numbers go on where the old log's end, those lost included; the old log's files, proofs
+    /// and checkpoints stay where they are.
     ///
     /// # Errors
     /// `Conflict`: the log takes entries; close it first. `Invalid`: no cause.
     pub async fn open_successor(&self, who: &Principal, org: OrgId, cause: &str) -> Result<crate::LogHead> {
         self.allow(who, Verb::ManageLogs, org)?;
         check_reason(cause)?;
-        let old = self.log_of(org)?;
+        let part = self.newest_part(org)?;
+        let old = part.log;
         if self.logs().state(&old)? == LogState::Open {
             return Err(Error::conflict("the organisation's log takes entries; close it first"));
         }
-        let after = self.predecessor(old, cause, &who.name);
+        let after = self.predecessor(&part, cause, &who.name);
+        let last_number = after.last_number;
+        // Whoever opens another log for it knows what is wrong with it: the first entry says so.
+        let known = self.standing(org, old)?.reasons;
         let new = LogId(self.random());
         let logs = self.logs().clone();
         // The log first: an organisation is never without one. A log that is nobody's harms nobody.
@@ -149,16 +169,23 @@ impl Service {
                 let cause = cause.to_owned();
                 move |state| match state.org(org) {
                     Some(found) if found.log == old => {
-                        Ok((vec![Record::LogReplaced { org, log: new.to_string(), cause }], ()))
+                        let log = old.to_string();
+                        let mut records = Vec::new();
+                        if !known.is_empty() {
+                            records.push(Record::TaintAcknowledged { log, reasons: known, reason: cause.clone() });
+                        }
+                        records.push(Record::LogReplaced { org, log: new.to_string(), cause, last_number });
+                        Ok((records, ()))
                     }
                     _ => Err(Error::conflict("another log was opened meanwhile")),
                 }
             })
             .await?;
-        Ok(self.to_head(&new, self.logs().head(&new)?))
+        Ok(self.to_head(&self.newest_part(org)?, self.logs().head(&new)?))
     }
 
-    fn predecessor(&self, old: LogId, cause: &str, by: &str) -> Predecessor {
+    fn predecessor(&self, part: &Part, cause: &str, by: &str) -> Predecessor {
+        let old = part.log;
         let head = self.logs().head(&old).ok();
         // What is stored ends here; what was signed beyond it is gone.
         let stored = self.logs().stored_size(&old).unwrap_or(0);
@@ -166,7 +193,8 @@ impl Service {
         Predecessor {
             origin: self.logs().origin(&old),
             checkpoint: head.map(|head| head.checkpoint.to_string()),
-            missing: if signed > stored { vec![[stored + 1, signed]] } else { Vec::new() },
+            missing: if signed > stored { vec![[part.shown(stored + 1), part.shown(signed)]] } else { Vec::new() },
+            last_number: part.shown(signed.max(stored)),
             cause: cause.to_owned(),
             by: by.to_owned(),
         }
@@ -183,7 +211,7 @@ impl Service {
         let (logs, log, text) = (self.logs().clone(), self.log_of(org)?, checkpoint.to_owned());
         let adopted = tokio::task::spawn_blocking(move || logs.adopt(&log, &text)).await;
         adopted.map_err(|e| Error::internal("a log was not adopted").with_source(e))?.map_err(refused)?;
-        let head = self.to_head(&log, self.logs().head(&log)?);
+        let head = self.to_head(&self.newest_part(org)?, self.logs().head(&log)?);
         let action = own_events::LOG_ADOPTED;
         let mut draft = own_events::draft(action, Kind::Admin, Outcome::Success, Some(who), &who.caller);
         draft.attributes.insert("size".into(), head.size.into());

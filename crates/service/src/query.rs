@@ -1,6 +1,7 @@
 //! Events out: pages by number, pages by time, single events.
 
 pub mod complete;
+pub mod summary;
 
 use std::cell::OnceCell;
 
@@ -11,6 +12,7 @@ use crate::access::{Principal, Verb};
 use crate::encoding;
 use crate::error::{Error, Result};
 use crate::model::{Event, EventState, OrgId, Verdict, event, time};
+use crate::numbers::{self, Part};
 use crate::projection::Indexed;
 use crate::projection::document::document;
 use crate::proofs::LogHead;
@@ -157,50 +159,75 @@ impl Service {
             )));
         }
         let limit = limit.min(PAGE_EVENTS_MAX);
-        let reading = self.reading(org, filter, false)?;
-        let numbers = reading.newest(offset as usize + limit)?;
-        let page = numbers.get(offset as usize..).unwrap_or_default();
-        let events: Vec<Event> = reading.fetch(page)?.0.into_iter().map(encoding::event).collect();
-        self.own().extracted(reading.log, who, &events);
+        let parts = self.parts(org)?;
+        let most = offset as usize + limit;
+        let readings: Vec<Reading<'_>> =
+            parts.into_iter().map(|part| self.reading(part, filter, false)).collect::<Result<_>>()?;
+        let mut newest: Vec<(i64, u64, usize)> = Vec::new();
+        for (at, reading) in readings.iter().enumerate() {
+            newest.extend(reading.newest(most)?.into_iter().map(|(us, number)| (us, reading.part.shown(number), at)));
+        }
+        newest.sort_unstable_by(|a, b| b.cmp(a));
+        newest.truncate(most);
+        let mut events = Vec::with_capacity(limit);
+        // Neighbours of one log are fetched at once.
+        for alike in newest.get(offset as usize..).unwrap_or_default().chunk_by(|a, b| a.2 == b.2) {
+            let reading = &readings[alike[0].2];
+            let numbers: Vec<u64> = alike.iter().map(|(_, number, _)| number - reading.part.before).collect();
+            events.extend(self.to_events(&reading.part, reading.fetch(&numbers)?.0, false));
+        }
+        self.own().extracted(self.log_of(org)?, who, &events);
         Ok(events)
     }
 
     /// How many events match; stops counting at `cap`. `Overloaded` while the index is being made.
     pub fn count(&self, who: &Principal, org: OrgId, filter: &Query, cap: u64) -> Result<u64> {
         self.allow(who, Verb::ReadEvents, org)?;
-        self.reading(org, filter, false)?.count(cap)
+        let mut count = 0;
+        for part in self.parts(org)? {
+            count += self.reading(part, filter, false)?.count(cap - count)?;
+        }
+        Ok(count)
     }
 
     /// One event by number. `NotFound` past the head.
     pub fn get(&self, who: &Principal, org: OrgId, number: u64, verify: bool) -> Result<Event> {
         self.allow(who, Verb::ReadEvents, org)?;
-        let log = self.log_of(org)?;
-        let reading = self.reading(org, &Query::All, verify)?;
-        if (1..reading.lowest).contains(&number) {
+        let (part, local) = self.part_of(org, number)?;
+        let reading = self.reading(part, &Query::All, verify)?;
+        if local < reading.lowest {
             return Err(Error::not_found(format!(
                 "the event of number {number} was pruned; the first one kept has number {}",
-                reading.lowest
+                part.shown(reading.lowest)
             )));
         }
-        let event = match (1..=reading.head.size).contains(&number) {
-            true => self.to_events(log, reading.read(number, number)?, verify).pop(),
+        let event = match local <= reading.highest {
+            true => self.to_events(&part, reading.read(local, local)?, verify).pop(),
             false => None,
         };
-        let event = event.ok_or_else(|| Error::not_found(format!("no event has the number {number}")))?;
-        self.own().extracted(log, who, std::slice::from_ref(&event));
+        let event = event.ok_or_else(|| match part.last {
+            Some(last) => Error::not_found(format!(
+                "the event of number {number} was lost before event {} began another log; that one says why",
+                last + 1
+            )),
+            None => Error::not_found(format!("no event has the number {number}")),
+        })?;
+        self.own().extracted(self.log_of(org)?, who, std::slice::from_ref(&event));
         Ok(event)
     }
 
     /// The event with this sender's id, if it is there.
     pub fn find(&self, who: &Principal, org: OrgId, id: &str) -> Result<Option<Event>> {
         self.allow(who, Verb::ReadEvents, org)?;
-        let log = self.log_of(org)?;
-        let Some(index) = self.logs().find_id(&log, &event::id_bytes(id))? else { return Ok(None) };
-        let found = self.to_events(log, self.logs().read(&log, index..index + 1, READ_BYTES)?, false).pop();
-        if let Some(found) = &found {
-            self.own().extracted(log, who, std::slice::from_ref(found));
+        for part in self.parts(org)?.into_iter().rev() {
+            let Some(index) = self.logs().find_id(&part.log, &event::id_bytes(id))? else { continue };
+            let found = self.to_events(&part, self.logs().read(&part.log, index..index + 1, READ_BYTES)?, false).pop();
+            if let Some(found) = &found {
+                self.own().extracted(self.log_of(org)?, who, std::slice::from_ref(found));
+            }
+            return Ok(found);
         }
-        Ok(found)
+        Ok(None)
     }
 
     /// One page, for whoever is allowed already.
@@ -209,39 +236,77 @@ impl Service {
             return Err(Error::invalid("the limit is 0; ask for at least one event"));
         }
         let limit = query.limit.min(PAGE_EVENTS_MAX);
-        let mut reading = self.reading(org, &query.filter, query.verify)?;
-        reading.cut(query.order, query.after, query.until);
-        let (records, next) = match query.order {
-            Order::Ascending => reading.ascending(limit)?,
-            Order::Descending => reading.descending(limit)?,
-        };
-        let events = self.to_events(reading.log, records, query.verify);
+        let mut parts = self.parts(org)?;
+        let newest = *parts.last().expect("an organisation has a log");
+        // Taken first, so that everything acknowledged before is seen.
+        let head = self.to_head(&newest, self.logs().head(&newest.log)?);
+        if query.order == Order::Descending {
+            parts.reverse();
+        }
+        let (mut events, mut next, mut looked_at) = (Vec::new(), None, Vec::new());
+        let mut parts = parts.into_iter().peekable();
+        while let Some(part) = parts.next() {
+            let mut reading = self.reading(part, &query.filter, query.verify)?;
+            reading.cut(query.order, query.after, query.until);
+            if part.last.is_none() {
+                reading.highest = reading.highest.min(head.size);
+            }
+            let wanted = limit - events.len();
+            let (records, more) = match query.order {
+                Order::Ascending => reading.ascending(wanted)?,
+                Order::Descending => reading.descending(wanted)?,
+            };
+            let bytes: usize = records.iter().map(|record| record.body.len()).sum();
+            if !records.is_empty() || part.last.is_none() {
+                looked_at.push(part.log);
+            }
+            events.extend(self.to_events(&part, records, query.verify));
+            next = more.map(|local| part.shown(local));
+            if next.is_some() {
+                break;
+            }
+            // The page ends with a log: the next one begins with the one beside it.
+            if parts.peek().is_some() && (events.len() == limit || bytes > PAGE_BYTES_MAX) {
+                next = match query.order {
+                    Order::Ascending => part.last,
+                    Order::Descending => Some(part.before + 1),
+                };
+                break;
+            }
+        }
         let tainted = events.iter().any(|event| matches!(event.verdict, Some(Verdict::Tainted(_))))
-            || (query.verify && self.is_tainted_as_a_whole(org));
+            || (query.verify && looked_at.iter().any(|log| self.is_tainted_as_a_whole(org, *log)));
         Ok(Page {
             events,
             next,
-            head: self.to_head(&reading.log, reading.head),
+            head,
             tainted: query.verify.then_some(tainted),
-            outside: self.outside(&reading.log).filter(|_| query.verify),
+            outside: self.outside(&newest.log).filter(|_| query.verify),
             sealed: self.has_sealed(org),
         })
     }
 
-    /// Begins a read: takes the head first, so that everything acknowledged before is seen.
-    fn reading(&self, org: OrgId, filter: &Query, verify: bool) -> Result<Reading<'_>> {
-        let (ordinal, log) = {
-            let state = self.control().state();
-            let (ordinal, org) = state.ordinal(org).zip(state.org(org)).ok_or_else(crate::organisations::no_org)?;
-            (ordinal, org.log)
-        };
+    /// Begins a read of one log: takes the head first, so that everything acknowledged before is seen.
+    fn reading(&self, part: Part, filter: &Query, verify: bool) -> Result<Reading<'_>> {
+        let Part { log, ordinal, before, last } = part;
         // What is pruned is not there to be read; whoever asks for one of them by number is told so.
         let minimum = self.logs().minimum_index(&log)?;
-        let head = self.logs().head(&log)?;
-        let (mut window, filter) = window::split(filter);
-        window.highest = window.highest.min(head.size);
+        let size = match (self.logs().head(&log), last) {
+            (Ok(head), None) => head.size,
+            // What was signed and is lost cannot be read; the log that took its place says so.
+            (Ok(head), Some(last)) => head.size.min(self.logs().stored_size(&log)?).min(last - before),
+            // Nothing of it was ever signed.
+            (Err(log::Error::NotFound(_)), Some(_)) => 0,
+            (Err(error), _) => return Err(error.into()),
+        };
+        let (mut window, filter) = match before {
+            0 => window::split(filter),
+            before => window::split(&numbers::within(filter, before)),
+        };
+        window.highest = window.highest.min(size);
         let mut reading = Reading {
             service: self,
+            part,
             log,
             ordinal,
             indexed: OnceCell::new(),
@@ -249,21 +314,23 @@ impl Service {
             filter,
             lowest: window.lowest.max(minimum + 1),
             highest: window.highest,
-            head,
             verify,
         };
         reading.cut_by_time(&window)?;
         Ok(reading)
     }
 
-    fn to_events(&self, log: LogId, records: Vec<Record>, verify: bool) -> Vec<Event> {
+    fn to_events(&self, part: &Part, records: Vec<Record>, verify: bool) -> Vec<Event> {
         let verdicts: Vec<Option<Verdict>> = match verify {
-            true => self.logs().verify_records(&log, &records).into_iter().map(|state| Some(verdict(state))).collect(),
+            true => {
+                let states = self.logs().verify_records(&part.log, &records).into_iter();
+                states.map(|state| Some(verdict(state))).collect()
+            }
             false => vec![None; records.len()],
         };
         let events = records.into_iter().zip(verdicts);
         let mut decoder = encoding::Decoder::default();
-        events.map(|(record, verdict)| Event { verdict, ..decoder.event(record) }).collect()
+        events.map(|(record, verdict)| Event { verdict, before: part.before, ..decoder.event(record) }).collect()
     }
 }
 
@@ -277,7 +344,7 @@ fn verdict(state: RecordState) -> Verdict {
     }
 }
 
-/// One read of one log: from `lowest` to `highest`, both inclusive, as far as `filter` matches.
+/// One read of one log: from `lowest` to `highest`, both inclusive, as far as `filter` matches. Numbers count within the log.
 ///
 /// ```text
 /// 1 ........ lowest ......... watermark ......... highest ......... head
@@ -285,6 +352,7 @@ fn verdict(state: RecordState) -> Verdict {
 /// ```
 struct Reading<'a> {
     service: &'a Service,
+    part: Part,
     log: LogId,
     ordinal: u32,
     /// Taken when first asked for, so never before the head: what it knows beyond the head is left out by `highest`.
@@ -293,7 +361,6 @@ struct Reading<'a> {
     prepared: Prepared,
     lowest: u64,
     highest: u64,
-    head: log::Head,
     /// Records that cannot be read are shown as tainted instead of failing the read.
     verify: bool,
 }
@@ -302,8 +369,18 @@ struct Reading<'a> {
 type Found = (Vec<Record>, Option<u64>);
 
 impl Reading<'_> {
-    /// Narrows to what lies after `after` and up to `until`, as seen in the order.
+    /// Narrows to what lies after `after` and up to `until`, as seen in the order; both as readers see them.
     fn cut(&mut self, order: Order, after: Option<u64>, until: Option<u64>) {
+        let before = self.part.before;
+        // Whoever reads backwards from a number in an older log wants nothing of this one.
+        if order == Order::Descending && after.is_some_and(|after| after <= before) {
+            self.highest = 0;
+        }
+        if order == Order::Ascending && until.is_some_and(|until| until <= before) {
+            self.highest = 0;
+        }
+        let (after, until) =
+            (after.map(|after| after.saturating_sub(before)), until.map(|until| until.saturating_sub(before)));
         match order {
             Order::Ascending => {
                 self.lowest = self.lowest.max(after.map_or(1, |after| after.saturating_add(1)));
@@ -567,8 +644,8 @@ impl Reading<'_> {
         Ok(count.min(cap))
     }
 
-    /// The numbers of the newest matches by time of occurrence, ties by number, newest first; at most `most`.
-    fn newest(&self, most: usize) -> Result<Vec<u64>> {
+    /// The newest matches by time of occurrence, ties by number, newest first, at most `most`: microseconds and numbers.
+    fn newest(&self, most: usize) -> Result<Vec<(i64, u64)>> {
         self.check_lag()?;
         let indexed_to = self.indexed().entries(self.ordinal).min(self.highest);
         let mut newest = match self.lowest <= indexed_to {
@@ -582,6 +659,6 @@ impl Reading<'_> {
         })?;
         newest.sort_unstable_by(|a, b| b.cmp(a));
         newest.truncate(most);
-        Ok(newest.into_iter().map(|(_, number)| number).collect())
+        Ok(newest)
     }
 }

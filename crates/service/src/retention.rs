@@ -14,7 +14,7 @@ use crate::service::Service;
 /// Up to where events are to be pruned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PruneTo {
-    /// Events below this number.
+    /// Events below this number; only those of the log that takes entries.
     Number(u64),
     /// Events received before this time.
     Time(Timestamp),
@@ -37,29 +37,31 @@ impl Service {
     /// `Conflict`: a legal hold stands in the way, or nothing is left to prune. `Invalid`: beyond the log, or no reason.
     pub async fn prune_events(&self, who: &Principal, org: OrgId, to: PruneTo, reason: &str) -> Result<PruneDone> {
         self.allow(who, Verb::ManageLogs, org)?;
-        let (log, hold) = (self.log_of(org)?, self.control().state().legal_hold(org));
+        let (part, hold) = (self.newest_part(org)?, self.control().state().legal_hold(org));
+        let log = part.log;
         let (logs, reason, by) = (self.logs().clone(), reason.to_owned(), who.name.clone());
         let (service, pruning) = (self.clone(), self.clone());
         let pruned = tokio::task::spawn_blocking(move || {
             let size = logs.head(&log)?.size;
             let minimum = match to {
-                PruneTo::Number(number) => number.saturating_sub(1),
+                PruneTo::Number(number) => number.saturating_sub(1).saturating_sub(part.before),
                 PruneTo::Time(at) => {
                     let at_us = u64::try_from(time::micros(at)).unwrap_or(0);
                     logs.entries_received_before(&log, at_us, size)?
                 }
             };
             // What is held stays, and with it everything of its tile and after.
-            if let Some(held) = hold.filter(|held| minimum / 256 * 256 >= *held) {
+            if let Some(held) = hold.filter(|held| part.shown(minimum / 256 * 256) >= *held) {
                 return Err(Error::conflict(format!("events from number {held} on are held; lift the hold first")));
             }
             if let Some(open) = pruning.oldest_open_session(org).filter(|open| minimum / 256 * 256 >= *open) {
+                let open = part.shown(open);
                 return Err(Error::conflict(format!("a recorded session that began with event {open} is still open")));
             }
             let _turn = pruning.recordings().catalogue.turn(log);
             let note = logs.prune(&log, minimum, &reason, &by).map_err(refused)?;
             pruning.forget_in_catalogue(org, log, note.number)?;
-            Ok(PruneDone { note: note.number, minimum_index: logs.minimum_index(&log)? })
+            Ok(PruneDone { note: part.shown(note.number), minimum_index: logs.minimum_index(&log)? })
         });
         let pruned = pruned.await.map_err(|e| Error::internal("a pruning stopped half-way").with_source(e))??;
         service.projections().settle_on_disk().await?;

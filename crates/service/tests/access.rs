@@ -29,7 +29,7 @@ async fn ask(service: &Service, who: &Principal, org: OrgId, verb: Verb) -> Opti
             let query = EventQuery { purpose: service::Purpose::Extract, ..EventQuery::default() };
             kind(service.query(who, org, &query))
         }
-        Verb::ReadProofs => kind(service.vkey(who, org)),
+        Verb::ReadProofs => kind(service.log_standing(who, org)),
         Verb::ReadOrganisations => kind(service.get_org(who, org)),
         Verb::ManageOrganisations => kind(service.rename_org(who, org, "Left").await),
         Verb::ManageAccounts => kind(service.list_accounts(who, Some(org))),

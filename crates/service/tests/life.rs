@@ -22,7 +22,10 @@ async fn a_new_folder_opens_and_its_administrator_logs_in() {
     assert_eq!((org.name.as_str(), org.slug.as_str(), org.path.as_str()), ("Acme", "acme", "Acme"));
     assert_eq!(org.origin, world.made.origin);
     assert!(org.origin.starts_with("audit.example.com/l/"), "{}", org.origin);
-    assert_eq!(world.service.vkey(&admin, world.org()).unwrap(), world.made.vkey);
+    assert_eq!(
+        world.service.vkey(&admin, world.service.get_org(&admin, world.org()).unwrap().log).unwrap(),
+        world.made.vkey
+    );
     assert!(world.service.status().is_ready());
 }
 

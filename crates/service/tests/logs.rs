@@ -10,8 +10,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use folder::{copy_folder, files_with, flip, holds};
+use service::search::{NumberField, Query};
 use service::{
-    ErasureOrder, ErrorKind, EventQuery, EventState, LogState, NewEvent, PruneTo, ReadOnlyReason, Role, Verdict,
+    ErasureOrder, ErrorKind, Event, EventQuery, EventState, LogState, NewEvent, Order, PruneTo, ReadOnlyReason, Role,
+    Verdict,
 };
 use support::*;
 
@@ -24,7 +26,8 @@ async fn a_replaced_key_has_a_seed_of_its_own_and_survives_a_restart() {
     let (_, _, auditor) = world.account(world.org(), "aud@example.com", &[Role::Auditor]).await;
     let refused = world.service.rotate_log_key(&auditor, world.org(), "yearly", None).await;
     assert_eq!(refused.unwrap_err().kind, ErrorKind::Forbidden);
-    let old = world.service.vkey(&admin, world.org()).unwrap();
+    let log = world.service.get_org(&admin, world.org()).unwrap().log;
+    let old = world.service.vkey(&admin, log).unwrap();
     assert_eq!(old, world.made.vkey);
     let refused = world.service.rotate_log_key(&admin, world.org(), " ", None).await;
     assert_eq!(refused.unwrap_err().kind, ErrorKind::Invalid);
@@ -34,7 +37,7 @@ async fn a_replaced_key_has_a_seed_of_its_own_and_survives_a_restart() {
     assert_eq!(fs::metadata(&seed).unwrap().permissions().mode() & 0o777, 0o600);
     let world = world.reopen(|_| ()).await;
     let admin = world.admin().await;
-    let keys = world.service.log_keys(&admin, world.org()).unwrap();
+    let keys = world.service.log_keys(&admin, log).unwrap();
     assert_eq!(keys.iter().map(|key| key.vkey.as_str()).collect::<Vec<_>>(), [old.as_str(), rotated.vkey.as_str()]);
     assert_eq!((keys[0].reason.as_deref(), keys[0].believed_size), (Some("compromised"), Some(rotated.number - 1)));
     assert_eq!(keys[0].last_size, Some(rotated.tree_size));
@@ -43,12 +46,12 @@ async fn a_replaced_key_has_a_seed_of_its_own_and_survives_a_restart() {
     assert_eq!(attribute(&note, "by").as_deref(), Some(ADMIN));
     // A second organisation begins under the new seed; its first replacement makes a third one.
     let child = world.service.create_org(&admin, world.org(), "Child").await.unwrap();
-    assert_eq!(world.service.log_keys(&admin, child.id).unwrap()[0].epoch, 2);
+    assert_eq!(world.service.log_keys(&admin, child.log).unwrap()[0].epoch, 2);
     world.service.rotate_log_key(&admin, child.id, "yearly", None).await.unwrap();
-    assert_eq!(world.service.log_keys(&admin, child.id).unwrap()[1].epoch, 3);
+    assert_eq!(world.service.log_keys(&admin, child.log).unwrap()[1].epoch, 3);
     // The first organisation's log takes up the seed that is there.
     world.service.rotate_log_key(&admin, world.org(), "yearly", None).await.unwrap();
-    assert_eq!(world.service.log_keys(&admin, world.org()).unwrap()[2].epoch, 3);
+    assert_eq!(world.service.log_keys(&admin, log).unwrap()[2].epoch, 3);
     assert!(!world.folder.path().join("data/keys/instance.4.seed").exists());
     world.service.shutdown().await;
 }
@@ -183,14 +186,19 @@ async fn a_closed_log_refuses_events_and_a_new_one_names_it() {
     let new = world.service.open_successor(&admin, world.org(), "the tenant comes back").await.unwrap();
     assert_ne!(new.origin, last.origin);
     let receipts = world.send(&admin, world.org(), &[r#"{"action":"second"}"#]).await;
-    assert_eq!(receipts[0].number, 2, "numbers begin again");
+    let before = last.last_number();
+    assert_eq!((new.before, receipts[0].number, receipts[0].index), (before, before + 2, 1), "numbers go on");
     let world = world.reopen(|_| ()).await;
     let admin = world.admin().await;
     assert_eq!(world.all(&admin, world.org(), "action:second").len(), 1);
-    assert_eq!(world.all(&admin, world.org(), "action:first").len(), 0);
+    assert_eq!(world.all(&admin, world.org(), "action:first").len(), 1, "and what came before is found");
+    let erased = ErasureOrder { numbers: vec![2], ground: "an order".into(), ordered_by: "a court".into() };
+    let refused = world.service.erase_events(&admin, world.org(), erased).await.unwrap_err();
+    assert!(refused.kind == ErrorKind::Conflict && refused.message.contains("closed for ever"), "{refused:?}");
     assert_eq!(world.service.log_standing(&admin, world.org()).unwrap().former, [last.origin.as_str()]);
-    let opened = world.service.get(&admin, world.org(), 1, true).unwrap();
+    let opened = world.service.get(&admin, world.org(), before + 1, true).unwrap();
     let after: serde_json::Value = serde_json::from_str(&attribute(&opened, "after").unwrap()).unwrap();
+    assert_eq!(after["last_number"], before);
     assert_eq!(
         (after["origin"].as_str(), after["checkpoint"].as_str()),
         (Some(&*last.origin), Some(&*last.checkpoint))
@@ -261,9 +269,61 @@ async fn a_cut_log_taints_every_answer_until_a_person_acknowledges_it_and_is_fol
     assert!(world.service.log_standing(&admin, child.id).unwrap().acknowledged);
 
     let new = world.service.open_successor(&admin, child.id, "restored after a fire").await.unwrap();
-    let opened = world.service.get(&admin, child.id, 1, true).unwrap();
+    let opened = world.service.get(&admin, child.id, size + 1, true).unwrap();
     let after: serde_json::Value = serde_json::from_str(&attribute(&opened, "after").unwrap()).unwrap();
     assert_eq!(after["missing"], serde_json::json!([[size - 1, size]]), "{after}");
-    assert_eq!(world.send(&admin, child.id, &[r#"{"action":"again"}"#]).await[0].number, new.size + 1);
+    assert_eq!(world.send(&admin, child.id, &[r#"{"action":"again"}"#]).await[0].number, size + new.size + 1);
+    let lost = world.service.get(&admin, child.id, size, true).unwrap_err();
+    assert!(lost.kind == ErrorKind::NotFound && lost.message.contains("lost"), "{lost:?}");
+
+    // One sequence with a gap, from either end, in pages of any size, by number, by time, followed, counted and verified.
+    let all: Vec<u64> = world.all(&admin, child.id, "").iter().map(Event::number).collect();
+    let mut expected: Vec<u64> = (1..=size - 2).chain(size + 1..=*all.last().unwrap()).collect();
+    assert_eq!(all, expected);
+    for limit in 1..=expected.len() {
+        for order in [Order::Ascending, Order::Descending] {
+            let mut query = EventQuery { order, limit, verify: true, ..EventQuery::default() };
+            let mut numbers = Vec::new();
+            loop {
+                let page = world.service.query(&admin, child.id, &query).unwrap();
+                assert_eq!(page.tainted, Some(false), "whoever opened the successor knew");
+                numbers.extend(page.events.iter().map(Event::number));
+                query.after = page.next;
+                if page.next.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(numbers, expected, "{order:?} in pages of {limit}");
+            expected.reverse();
+        }
+    }
+    let count = |query: &Query| world.service.count(&admin, child.id, query, u64::MAX).unwrap();
+    assert_eq!(count(&Query::All), expected.len() as u64);
+    let lower = Query::Range { field: NumberField::Number, min: Some(2), max: Some(size as i64 + 1) };
+    assert_eq!(count(&lower), size - 2);
+    assert_eq!(count(&Query::Not(Box::new(lower))), expected.len() as u64 - (size - 2));
+    let newest = world.service.query_by_time(&admin, child.id, &Query::All, 1, 100).unwrap();
+    assert_eq!(newest.len(), expected.len() - 1);
+    assert_eq!(newest.last().unwrap().number(), 1);
+    let mut follow = world.service.follow(&admin, child.id, Query::All, 1).unwrap();
+    let followed: Vec<u64> = follow.next().await.unwrap().iter().map(Event::number).collect();
+    assert_eq!(followed, expected[1..]);
+    let mut after = 0;
+    while after < *expected.last().unwrap() {
+        let range = world.service.completeness(&admin, child.id, &Query::All, after).unwrap();
+        assert!(range.left_out.is_empty() && range.surplus.is_empty() && range.tainted.is_empty(), "{range:?}");
+        assert!(range.to > after && range.size == *expected.last().unwrap(), "{range:?}");
+        after = range.to;
+    }
+    for number in &expected {
+        let proof = world.service.prove_event(&admin, child.id, *number).unwrap();
+        let (log, head) = world.service.head_of_number(&admin, child.id, *number).unwrap();
+        assert_eq!((proof.head.origin, proof.index + 1), (head.origin, number - head.before));
+        let evidence = world.service.evidence(&admin, child.id, &[*number]).unwrap().remove(0);
+        assert_eq!((evidence.number, evidence.index), (*number, proof.index));
+        assert!(
+            world.service.tile(&admin, log, service::tlog::tile::TileId::at_size(0, 0, head.size).unwrap()).is_ok()
+        );
+    }
     world.service.shutdown().await;
 }

@@ -183,6 +183,9 @@ pub struct ProveSearch {
     /// The log's public key; the bundle is checked before it is named. Default: the server's word.
     #[arg(long)]
     pub vkey: Option<String>,
+    /// The log that holds the event of this number, which may be one that another took the place of.
+    #[arg(long, value_name = "SEQ")]
+    pub holding: Option<u64>,
     /// Refuse to make a bundle of more events than this.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub max: u64,
@@ -216,6 +219,9 @@ pub struct ProveLog {
     /// The log's public key; the export is checked before it is named. Default: the server's word.
     #[arg(long)]
     pub vkey: Option<String>,
+    /// The log that holds the event of this number, which may be one that another took the place of.
+    #[arg(long, value_name = "SEQ")]
+    pub holding: Option<u64>,
     /// Leave out bodies and salts: proofs without contents.
     #[arg(long)]
     pub without_bodies: bool,

@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use clap::parser::ValueSource;
 use jiff::Timestamp;
+use service::recordings::{Endpoint, Finish, NewSession, SessionInfo, SessionUser};
 use service::{
     Caller, Config, IngestOptions, Init, ItemResult, NewAccount, NewEvent, NewToken, OrgId, Principal, Role, Scope,
 };
@@ -15,7 +16,7 @@ use service::{Service, TokenForm};
 use super::init::generate_password;
 use crate::cli;
 use crate::config::Settings;
-use crate::history::History;
+use crate::history::{History, terminal};
 use crate::output;
 
 const ADMIN: &str = "admin@northwind.example";
@@ -114,6 +115,7 @@ async fn make(service: &Service, org: OrgId, vkey: String, password: String, arg
 
     let started = Instant::now();
     fill(service, &admin, org, args).await?;
+    record(service, &admin, org, args.seed).await?;
     let seconds = started.elapsed().as_secs_f64();
     eprintln!("{} events made, hashed, signed and on disk in {seconds:.1} s", args.events);
     let log = service.get_org(&admin, org)?.log.to_string();
@@ -144,6 +146,30 @@ async fn fill(service: &Service, admin: &Principal, org: OrgId, args: &cli::Demo
     Ok(())
 }
 
+/// Terminal sessions of the same people.
+async fn record(service: &Service, admin: &Principal, org: OrgId, seed: u64) -> anyhow::Result<()> {
+    for made in terminal::sessions(seed, Timestamp::now()) {
+        let endpoint = |name: &str| match name.parse::<std::net::IpAddr>() {
+            Ok(address) => Endpoint { address: Some(address.to_string()), ..Endpoint::default() },
+            Err(_) => Endpoint { name: Some(name.to_owned()), ..Endpoint::default() },
+        };
+        let info = SessionInfo {
+            user: SessionUser { name: Some(made.user.to_owned()), ..SessionUser::default() },
+            client: endpoint(made.client),
+            server: endpoint(made.server),
+            protocol: Some("ssh".to_owned()),
+            started_at: Some(made.started_at.to_string()),
+            title: Some(made.title.to_owned()),
+            ..SessionInfo::default()
+        };
+        let (session, _) = service.start_session(admin, org, NewSession { client_id: Some(made.id), info }).await?;
+        service.append_chunk(admin, org, session.id, 0, made.bytes.into()).await?;
+        let finish = Finish { ended_at: Some(made.ended_at), exit: Some(0), ..Finish::default() };
+        service.finish_session(admin, org, session.id, finish).await?;
+    }
+    Ok(())
+}
+
 fn print_commands(data: &Path, url: &str, made: &Made) {
     let Made { org, password, token, sender, vkey, log } = made;
     let program = std::env::current_exe().map_or_else(|_| "counterfoil".to_owned(), |path| path.display().to_string());
@@ -151,6 +177,8 @@ fn print_commands(data: &Path, url: &str, made: &Made) {
     println!(
         r#"
 A trail of thirty days at Northwind is served on {url}
+
+Open {url}/ in a browser and sign in:
 
   login     {ADMIN}
   password  {password}

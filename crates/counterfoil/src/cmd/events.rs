@@ -125,7 +125,9 @@ pub fn tail(args: &cli::Tail) -> anyhow::Result<()> {
         Some(after) => after,
         None => {
             let log = client.get(&format!("/v1/orgs/{org}/log"))?;
-            log.pointer("/head/size").and_then(Value::as_u64).context("the server did not say how long its log is")?
+            log.pointer("/head/last_seq")
+                .and_then(Value::as_u64)
+                .context("the server did not say how long its log is")?
         }
     };
     let mut left = args.limit;
@@ -198,7 +200,7 @@ fn export_to(client: &Client, args: &cli::Export, out: &mut dyn Write) -> anyhow
             more += &format!("&after={after}");
         }
         let page = client.get(&address(client, &args.filter, &more)?)?;
-        let end = *end.get_or_insert(page.pointer("/head/size").and_then(Value::as_u64).unwrap_or(u64::MAX));
+        let end = *end.get_or_insert(page.pointer("/head/last_seq").and_then(Value::as_u64).unwrap_or(u64::MAX));
         for event in events(&page)? {
             if event.get("seq").and_then(Value::as_u64).is_some_and(|seq| seq > end) {
                 bar.finish_and_clear();

@@ -23,6 +23,7 @@ use crate::output;
 use crate::verify::disclosed::{self, Disclosed};
 use crate::verify::files::{Address, Files, Folder, Held};
 use crate::verify::memory::head;
+use crate::verify::succession;
 use crate::verify::tiles::{Tiles, needed};
 use crate::verify::trust::{Opened, Trust};
 use crate::verify::{Verdict, bundle, whole};
@@ -38,23 +39,35 @@ struct Log {
     org: String,
     files: Address,
     trust: Trust,
+    /// Numbers of events in logs that this one took the place of.
+    before: u64,
+    /// Most entries that it may hold: more than it has now only if it takes events.
+    size: u64,
 }
 
 impl Log {
-    fn find(remote: &cli::Remote, org: Option<&str>, vkey: Option<&str>) -> anyhow::Result<Log> {
+    /// `holding`: the log that holds the event of this number, which may be an older one; else the one that takes events.
+    fn find(remote: &cli::Remote, org: Option<&str>, vkey: Option<&str>, holding: Option<u64>) -> anyhow::Result<Log> {
         let keys = match vkey {
             None => Vec::new(),
             Some(text) => vec![text.parse().map_err(|error| output::usage(format!("--vkey {text:?}: {error}")))?],
         };
         let client = Client::new(remote)?;
         let org = client.org(org)?;
-        let log = client.get(&format!("/v1/orgs/{org}/log"))?;
+        let which = holding.map_or_else(String::new, |seq| format!("?seq={seq}"));
+        let log = client.get(&format!("/v1/orgs/{org}/log{which}"))?;
+        let number = |name: &str| {
+            log.pointer(name).and_then(Value::as_u64).context("the server did not say how long its log is")
+        };
+        let before = number("/head/last_seq")?.saturating_sub(number("/head/size")?);
+        let takes_events = log.get("state").and_then(Value::as_str) == Some("open");
+        let size = if takes_events { u64::MAX } else { number("/head/size")? };
         let path = log.get("path").and_then(Value::as_str).context("the server did not say where its log is")?;
         let agent = client::agent(remote.ca_cert.as_deref(), None)?;
         let base = format!("{}{path}", remote.server.trim_end_matches('/'));
         let files = Address::new(agent, &base, remote.token.clone());
         let trust = Trust { keys, ..Trust::default() }.or_of_source(&files).map_err(anyhow::Error::msg)?;
-        Ok(Log { client, org, files, trust })
+        Ok(Log { client, org, files, trust, before, size })
     }
 
     fn need(&self, path: &str) -> anyhow::Result<Vec<u8>> {
@@ -63,6 +76,14 @@ impl Log {
 
     fn text(&self, path: &str) -> anyhow::Result<String> {
         String::from_utf8(self.need(path)?).with_context(|| format!("{path} is not text"))
+    }
+
+    /// Where the proofs of the log's key notes are published.
+    fn key_notes(&self, keys: &[u8]) -> anyhow::Result<Vec<String>> {
+        let keys: Value = serde_json::from_slice(keys).context("the log's keys")?;
+        let list = keys.get("keys").and_then(Value::as_array).context("the log's list of keys holds none")?;
+        let first_sizes = list.iter().filter_map(|key| key.get("first_size").and_then(Value::as_u64));
+        Ok(first_sizes.filter_map(|size| size.checked_sub(1)).map(succession::path).collect())
     }
 
     /// The shown checkpoint if it covers `size` entries, else the newest signed one.
@@ -96,7 +117,7 @@ impl Log {
     fn bodies(&self, indexes: &[u64]) -> anyhow::Result<BTreeMap<u64, Disclosed>> {
         let mut found = BTreeMap::new();
         for chunk in indexes.chunks(EVIDENCE_MAX) {
-            let seqs: Vec<String> = chunk.iter().map(|index| format!("seq={}", index + 1)).collect();
+            let seqs: Vec<String> = chunk.iter().map(|index| format!("seq={}", self.before + index + 1)).collect();
             let reply = self.client.get(&format!("/v1/orgs/{}/evidence?{}", self.org, seqs.join("&")))?;
             for event in
                 reply.get("evidence").and_then(Value::as_array).context("the server's reply holds no evidence")?
@@ -115,9 +136,9 @@ impl Log {
 
 /// `counterfoil prove event`
 pub fn event(args: &cli::ProveEvent) -> anyhow::Result<ExitCode> {
-    let log = Log::find(&args.remote, args.org.as_deref(), args.vkey.as_deref())?;
-    let index = args.seq - 1;
-    let opened = log.checkpoint(args.seq)?;
+    let log = Log::find(&args.remote, args.org.as_deref(), args.vkey.as_deref(), Some(args.seq))?;
+    let index = args.seq.checked_sub(log.before + 1).context("the server named a log that begins after the event")?;
+    let opened = log.checkpoint(index + 1)?;
     let head = &opened.signed.checkpoint;
     let tree = Tiles::new(&log.files, head.size);
     let bundle = BundleId::at_size(index / WIDTH, head.size).context("the head covers the event")?;
@@ -171,7 +192,7 @@ pub fn event(args: &cli::ProveEvent) -> anyhow::Result<ExitCode> {
 
 /// `counterfoil prove search`
 pub fn search(args: &cli::ProveSearch) -> anyhow::Result<ExitCode> {
-    let log = Log::find(&args.remote, args.filter.org.as_deref(), args.vkey.as_deref())?;
+    let log = Log::find(&args.remote, args.filter.org.as_deref(), args.vkey.as_deref(), args.holding)?;
     let indexes = hits(&log, &args.filter, args.max)?;
     let Some(last) = indexes.last() else {
         bail!("nothing matches; a bundle needs at least one event");
@@ -210,11 +231,12 @@ pub fn search(args: &cli::ProveSearch) -> anyhow::Result<ExitCode> {
 /// Indexes of the events that match, ascending, as of the head of the first page; never our own notes about others' reading.
 fn hits(log: &Log, filter: &cli::Filter, max: u64) -> anyhow::Result<Vec<u64>> {
     let (mut indexes, mut after, mut end) = (Vec::new(), 0, None);
+    let size = log.size;
     loop {
         let page =
             log.client.get(&address(&log.client, filter, &format!("order=oldest&limit={PAGE}&after={after}"))?)?;
-        let end =
-            *end.get_or_insert(page.pointer("/head/size").and_then(Value::as_u64).context("the page names no head")?);
+        let end = *end
+            .get_or_insert(page.pointer("/head/last_seq").and_then(Value::as_u64).context("the page names no head")?);
         for event in events(&page)? {
             let seq = event
                 .get("seq")
@@ -229,7 +251,13 @@ fn hits(log: &Log, filter: &cli::Filter, max: u64) -> anyhow::Result<Vec<u64>> {
                     "more than {max} events match; narrow the query, raise --max, or take the whole log with `prove log`"
                 );
             }
-            indexes.push(seq - 1);
+            let index = seq.checked_sub(log.before + 1).filter(|index| *index < size);
+            indexes.push(index.ok_or_else(|| {
+                output::usage(format!(
+                    "event {seq} is in another log than the one that is to be proven, and a bundle holds events of one: narrow \
+                     the query by time, and name the log with --holding {seq}"
+                ))
+            })?);
         }
         match page.get("next").and_then(Value::as_u64) {
             Some(next) if next > after => after = next,
@@ -241,7 +269,7 @@ fn hits(log: &Log, filter: &cli::Filter, max: u64) -> anyhow::Result<Vec<u64>> {
 
 /// `counterfoil prove extends`
 pub fn extends(args: &cli::ProveExtends) -> anyhow::Result<ExitCode> {
-    let log = Log::find(&args.remote, args.org.as_deref(), None)?;
+    let log = Log::find(&args.remote, args.org.as_deref(), None, None)?;
     let old = head(&super::verify::read_text(&args.from)?).with_context(|| args.from.display().to_string())?;
     let text = log.text(&format!("extends?from={}", old.size))?;
     let body: Extends = text.parse().context("the server's proof does not read")?;
@@ -263,24 +291,34 @@ pub fn extends(args: &cli::ProveExtends) -> anyhow::Result<ExitCode> {
 
 /// `counterfoil prove log`
 pub fn log(args: &cli::ProveLog) -> anyhow::Result<ExitCode> {
-    let log = Log::find(&args.remote, args.org.as_deref(), args.vkey.as_deref())?;
+    let log = Log::find(&args.remote, args.org.as_deref(), args.vkey.as_deref(), args.holding)?;
     let opened = log.checkpoint(0)?;
     let size = opened.signed.checkpoint.size;
     let part = begin_folder(&args.output)?;
     write_below(&part, "checkpoint", opened.signed.note.as_bytes())?;
-    for path in ["keys", "policy"] {
+    // What is pruned meanwhile is missing from the export, which then does not verify and is not named.
+    for path in ["keys", "policy", "state"] {
         write_below(&part, path, &log.need(path)?)?;
     }
+    for path in log.key_notes(&log.need("keys")?)? {
+        // One that is pruned proves nothing any more.
+        if let Some(proof) = log.files.read(&path).map_err(anyhow::Error::msg)? {
+            write_below(&part, &path, &proof)?;
+        }
+    }
+    let state: Value = serde_json::from_slice(&log.need("state")?).context("the log's state")?;
+    let pruned =
+        state.get("minimum_index").and_then(Value::as_u64).context("the log's state names no minimum_index")?;
     write_below(&part, "README", README_LOG.as_bytes())?;
     for level in 0..tile::LEVELS {
-        let mut index = 0;
+        let mut index = if level == 0 { pruned / WIDTH } else { 0 };
         while let Some(tile) = TileId::at_size(level, index, size) {
             write_below(&part, &tile.to_string(), &log.need(&tile.to_string())?)?;
             index += 1;
         }
     }
     let bar = output::progress(Some(size), "entries", false);
-    let mut index = 0;
+    let mut index = pruned / WIDTH;
     while let Some(bundle) = BundleId::at_size(index, size) {
         write_below(&part, &bundle.to_string(), &log.need(&bundle.to_string())?)?;
         if !args.without_bodies {
@@ -330,7 +368,7 @@ pub fn log(args: &cli::ProveLog) -> anyhow::Result<ExitCode> {
 
 /// `counterfoil prove timestamp`
 pub fn timestamp(args: &cli::ProveTimestamp) -> anyhow::Result<()> {
-    let log = Log::find(&args.remote, args.org.as_deref(), None)?;
+    let log = Log::find(&args.remote, args.org.as_deref(), None, None)?;
     let made = log.client.post(&format!("/v1/orgs/{}/log/timestamps", log.org), &json!({}))?;
     let size = made.get("size").and_then(Value::as_u64).context("the server did not say what it had stamped")?;
     let text = made.get("stamped").and_then(Value::as_str).context("the server did not say what it had stamped")?;
@@ -455,6 +493,8 @@ disclosed/N               bodies and salts of the entries in tile/entries/N, in 
                           disclose, or 01, 16 bytes of salt, 4 bytes of length (big-endian), the body.
                           The entry ends in SHA-256(02 || salt || body).
 keys, policy              the log's public keys and witnesses, by its own word. Trust those you have from somewhere else.
+key-notes/INDEX           of each key that followed another: the proof that the log says so (c2sp.org/tlog-proof)
+state                     how the log was; its minimum_index says from which entry on there are any
 
 counterfoil verify log FOLDER --vkey KEY
 Without Counterfoil: any tlog-tiles client checks checkpoint, tiles and entries.

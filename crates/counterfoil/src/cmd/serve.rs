@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::Settings;
+use crate::console;
 use crate::outbound::Http;
 use crate::server::{self, Listener};
 use crate::telemetry::Metrics;
@@ -256,7 +257,8 @@ fn router(
         .route("/healthz", routing::get(|| async { "ok\n" }))
         .route("/readyz", routing::get(readyz))
         .route("/metrics", routing::get(show_metrics))
-        .with_state((service.clone(), metrics.clone()));
+        .with_state((service.clone(), metrics.clone()))
+        .merge(console::router(service.clone()));
     let dialect_settings = dialects::Settings {
         trusted_proxies,
         request_id_prefix: format!("{}-", hex::encode(prefix)),
@@ -279,7 +281,7 @@ fn router(
         },
         ..dialects::Settings::default()
     };
-    Ok(dialects::router(service, dialect_settings))
+    Ok(console::layered(dialects::router(service, dialect_settings)))
 }
 
 /// 200 while everything can be read and written; else 503 with what is wrong, one reason a line.

@@ -1,4 +1,4 @@
-//! `watch`: follows a log by its tiles alone, so that any tlog-tiles log will do. Every new checkpoint must extend the remembered
+//! `watch`: follows a log by its tiles, so that any tlog-tiles log will do. Every new checkpoint must extend the remembered
 //! one; the first that does not ends it with status 1.
 
 use std::path::Path;
@@ -8,15 +8,15 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::json;
 use tlog::checkpoint::Checkpoint;
-use tlog::proof::verify_consistency;
 
 use super::verify::{is_address, trust};
 use crate::cli;
 use crate::client;
 use crate::output;
 use crate::verify::files::{Address, Files, Folder};
+use crate::verify::growth;
 use crate::verify::memory::Memory;
-use crate::verify::tiles::{Fault, Tiles};
+use crate::verify::tiles::Fault;
 use crate::verify::trust::{NOBODY_OUTSIDE, Trust, Unopened};
 
 /// How long one file may take to arrive.
@@ -79,10 +79,13 @@ fn look(source: &dyn Files, trust: &Trust, remember: &Path) -> anyhow::Result<Lo
     if let Some(why) = opened.policy.unmet() {
         return Ok(Look::Refused(format!("policy_unmet: {why}")));
     }
+    if let Some(learnt) = opened.learnt() {
+        eprintln!("note: {learnt}");
+    }
     let new = opened.signed.checkpoint.clone();
     let look = match memory.get(&new.origin) {
         None => Look::First(new),
-        Some(old) => match extends(source, &old, &new) {
+        Some(old) => match growth::extends(source, &trust.known(&opened), &old, &new) {
             Ok(()) => Look::Extends(old.size, new),
             Err(Fault::Missing(what)) => return Ok(Look::Unknown(what)),
             Err(Fault::Changed(what)) => return Ok(Look::Refused(what)),
@@ -91,19 +94,6 @@ fn look(source: &dyn Files, trust: &Trust, remember: &Path) -> anyhow::Result<Lo
     memory.remember(&opened.signed.checkpoint.origin, &note);
     memory.write(remember).context("the checkpoint was verified and could not be remembered")?;
     Ok(look)
-}
-
-/// Accepts if `new` extends `old`, by a proof made from the log's tiles.
-fn extends(source: &dyn Files, old: &Checkpoint, new: &Checkpoint) -> Result<(), Fault> {
-    if new.size < old.size {
-        return Err(Fault::Changed(format!("rolled_back: size {} after size {} was remembered", new.size, old.size)));
-    }
-    let tiles = Tiles::new(source, new.size);
-    let proof = tiles.consistency(old.size, new.size)?;
-    let Err(error) = verify_consistency(old.size, &old.root, new.size, &new.root, &proof) else { return Ok(()) };
-    // Tiles that do not even lead to the new root say nothing about the old one; ones that do show a second history.
-    tiles.check_edge(&new.root)?;
-    Err(Fault::Changed(format!("forked: size {} does not extend the remembered size {}: {error}", new.size, old.size)))
 }
 
 fn show(look: &Look, as_json: bool) -> anyhow::Result<()> {

@@ -4,7 +4,9 @@
 pub mod bundle;
 pub mod disclosed;
 pub mod files;
+pub mod growth;
 pub mod memory;
+pub mod succession;
 pub mod tiles;
 pub mod trust;
 pub mod whole;

@@ -10,6 +10,7 @@ use tlog::note::{Algorithm, VerifierKey};
 use tlog::policy::Policy;
 
 use super::files::Files;
+use super::succession::{self, Learnt};
 
 /// What every answer about a log says when no witness vouches for it.
 pub const NOBODY_OUTSIDE: &str = "nobody outside is known to remember this log: no witness's cosignature was checked (give --policy, or run a witness)";
@@ -35,6 +36,8 @@ pub struct Opened {
     pub signed: SignedCheckpoint,
     /// How it stands with the policy.
     pub policy: Standing,
+    /// Keys of the log that were learnt from its key notes, because none that is trusted signs any more.
+    pub learnt: Vec<Learnt>,
 }
 
 /// How a checkpoint stands with a policy.
@@ -81,7 +84,7 @@ impl Trust {
             match SignedCheckpoint::open(note, origin, &known) {
                 Ok(signed) => {
                     let policy = self.standing(&signed.cosignatures);
-                    return Ok(Opened { signed, policy });
+                    return Ok(Opened { signed, policy, learnt: Vec::new() });
                 }
                 Err(Error::Unverified) => {}
                 Err(error) => refused = error,
@@ -90,7 +93,8 @@ impl Trust {
         Err(refused)
     }
 
-    /// Reads the checkpoint of a source: its text, and what it says.
+    /// Reads the checkpoint of a source: its text, and what it says. Where no trusted key signs any more, the log's key notes are
+    /// followed from one that is trusted to the newest.
     ///
     /// # Errors
     /// As its name says.
@@ -98,8 +102,21 @@ impl Trust {
         let bytes = files.need("checkpoint").map_err(Unopened::Missing)?;
         let text =
             String::from_utf8(bytes).map_err(|_| Unopened::Refused("the checkpoint is not UTF-8 text".to_owned()))?;
-        let opened = self.open(&text).map_err(|error| Unopened::Refused(error.to_string()))?;
+        let opened = match self.open(&text) {
+            Err(Error::Unverified) => self.open_by_newer_key(files, &text).map_err(Unopened::Refused)?,
+            other => other.map_err(|error| Unopened::Refused(error.to_string()))?,
+        };
         Ok((text, opened))
+    }
+
+    fn open_by_newer_key(&self, files: &dyn Files, text: &str) -> Result<Opened, String> {
+        let listed = self.policy.iter().flat_map(|policy| &policy.logs).map(|log| &log.key);
+        let known: Vec<VerifierKey> = self.keys.iter().chain(listed).cloned().collect();
+        let learnt = succession::follow(files, &known).map_err(|why| format!("{}; {why}", Error::Unverified))?;
+        let mut wider = self.clone();
+        wider.keys.extend(learnt.iter().map(|learnt| learnt.key.clone()));
+        let opened = wider.open(text).map_err(|error| error.to_string())?;
+        Ok(Opened { learnt, ..opened })
     }
 
     /// How cosignatures, each verified, stand with the policy.
@@ -122,6 +139,13 @@ impl Trust {
         Standing::Unmet(format!(
             "frozen? its witnesses signed {newest}, longer ago than is allowed; somebody may be showing an old checkpoint"
         ))
+    }
+
+    /// The keys that a checkpoint of this log may be signed by: those trusted, and those learnt when it was opened.
+    pub fn known(&self, opened: &Opened) -> Vec<VerifierKey> {
+        let listed = self.policy.iter().flat_map(|policy| &policy.logs).map(|log| &log.key);
+        let learnt = opened.learnt.iter().map(|learnt| &learnt.key);
+        self.keys.iter().chain(listed).chain(learnt).cloned().collect()
     }
 
     /// Whether there is any log key to believe.
@@ -165,6 +189,15 @@ impl Standing {
 }
 
 impl Opened {
+    /// What to say of keys that were learnt; none if there are none.
+    pub fn learnt(&self) -> Option<String> {
+        let newest = self.learnt.last()?;
+        Some(format!(
+            "the key you gave signs no more; the note at index {} of the log, proven under it, names the one that does: {}",
+            newest.note_index, newest.key
+        ))
+    }
+
     /// The cosignatures that hold.
     pub fn witnessed(&self) -> Vec<Witnessed> {
         let cosignatures = self.signed.cosignatures.iter();

@@ -13,6 +13,8 @@ use tlog::{Frontier, Hash, batch};
 
 use super::disclosed::{self, Disclosed};
 use super::files::Files;
+use super::growth;
+use super::tiles::Fault;
 use super::trust::{Trust, Unopened, Witnessed};
 use super::{Divergence, Verdict};
 
@@ -24,8 +26,10 @@ const LISTED_MAX: usize = 1_000;
 pub struct Report {
     /// The log's name, as signed.
     pub origin: String,
-    /// Entries under the checkpoint.
+    /// Entries under the checkpoint, without those that a note of the log says are pruned.
     pub entries_expected: u64,
+    /// Entries that are pruned: of these only what their hashes add up to is checked.
+    pub entries_pruned: u64,
     /// Entries read and checked.
     pub entries_read: u64,
     /// Bytes of entries, tiles and bodies read.
@@ -46,6 +50,8 @@ pub struct Report {
     pub divergence_count: u64,
     /// Why it could not be decided, if so.
     pub undecided: Option<String>,
+    /// What to say of keys that had to be learnt from the log's key notes.
+    pub learnt: Option<String>,
     /// The signed note, for remembering.
     #[serde(skip)]
     pub note: String,
@@ -94,6 +100,7 @@ pub fn verify(
     };
     let head = &opened.signed.checkpoint;
     report.origin.clone_from(&head.origin);
+    report.learnt = opened.learnt();
     report.entries_expected = head.size;
     report.root = head.root.to_string();
     report.witnesses = opened.witnessed();
@@ -110,7 +117,28 @@ pub fn verify(
         report.diverges(None, "rolled_back", detail);
         waiting.retain(|c| c.size <= head.size);
     }
-    match walk(source, head, &waiting, with_bodies, &mut report, progress) {
+    let known = trust.known(&opened);
+    let pruned = match Pruned::of(source, head) {
+        Ok(pruned) => pruned,
+        Err(why) => {
+            report.undecided = Some(why);
+            return report;
+        }
+    };
+    report.entries_pruned = pruned.entries;
+    report.entries_expected -= pruned.entries;
+    // Those within what is pruned are met by a proof of the log's; the others on the way.
+    let (within, waiting): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|c| c.size < pruned.entries);
+    for old in within {
+        match growth::extends(source, &known, old, head) {
+            Ok(()) => {}
+            Err(Fault::Changed(why)) => report.diverges(Some(old.size), "forked", why),
+            Err(Fault::Missing(why)) => {
+                report.undecided = Some(format!("whether it extends the remembered size {}: {why}", old.size));
+            }
+        }
+    }
+    match walk(source, head, &pruned, &waiting, with_bodies, &mut report, progress) {
         Ok(()) => {}
         Err(why) => report.undecided = Some(why),
     }
@@ -121,17 +149,25 @@ pub fn verify(
 fn walk(
     source: &dyn Files,
     head: &Checkpoint,
+    pruned: &Pruned,
     waiting: &[&Checkpoint],
     with_bodies: bool,
     report: &mut Report,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), String> {
-    let mut frontier = Frontier::new();
+    let mut frontier = pruned.frontier()?;
     let mut waiting = waiting.iter().peekable();
     let mut last = Last::default();
-    let mut tile_roots: Vec<Hash> = Vec::new();
+    let mut tile_roots: Vec<Hash> = pruned.tile_roots.clone();
     let mut bodies = Bodies::default();
-    for index in 0..head.size.div_ceil(tile::WIDTH) {
+    while let Some(remembered) = waiting.next_if(|c| c.size <= frontier.size()) {
+        // Nothing was read yet: it lies at the very end of what is pruned, or is the empty tree.
+        if remembered.size == frontier.size() && frontier.root() != remembered.root {
+            let detail = format!("at size {} the root is not the remembered one", remembered.size);
+            report.diverges(None, "forked", detail);
+        }
+    }
+    for index in pruned.entries / tile::WIDTH..head.size.div_ceil(tile::WIDTH) {
         let Some(bundle) = BundleId::at_size(index, head.size) else { break };
         let bytes = source.need(&bundle.to_string())?;
         report.bytes_read += bytes.len() as u64;
@@ -178,11 +214,16 @@ fn walk(
             bodies.check(source, bundle, &entries, report)?;
         }
         report.entries_read += entries.len() as u64;
-        progress(report.entries_read, head.size);
+        progress(report.entries_read, report.entries_expected);
     }
     if frontier.root() != head.root {
         let detail = format!("the entries hash to {}, signed is {}", frontier.root(), head.root);
         report.diverges(None, "root_mismatch", detail);
+    }
+    if last.pruned_by_note < pruned.entries {
+        let detail =
+            format!("numbers 1 to {} are not there, and no note of the log says that they were pruned", pruned.entries);
+        report.diverges(Some(1), "record_missing", detail);
     }
     bodies.finish(report);
     check_level_one(source, head, &tile_roots, report)
@@ -244,6 +285,43 @@ fn erased_numbers(note: &[u8]) -> Vec<u64> {
     numbers.into_iter().flatten().filter_map(serde_json::Value::as_u64).collect()
 }
 
+/// What a log does not show any more: the oldest entries, up to a full tile.
+#[derive(Default)]
+struct Pruned {
+    entries: u64,
+    /// Of the tiles of leaf hashes that are gone with them.
+    tile_roots: Vec<Hash>,
+}
+
+impl Pruned {
+    /// What the source says is pruned; that it was is believed only by a note in the log, and the hashes only by the signed root.
+    fn of(source: &dyn Files, head: &Checkpoint) -> Result<Pruned, String> {
+        let Some(state) = source.read("state")? else { return Ok(Pruned::default()) };
+        let state: serde_json::Value =
+            serde_json::from_slice(&state).map_err(|error| format!("the log's state is not JSON: {error}"))?;
+        let entries = state.get("minimum_index").and_then(serde_json::Value::as_u64).unwrap_or(0);
+        if !entries.is_multiple_of(tile::WIDTH) || entries > head.size {
+            return Err(format!("the log's state says that {entries} of {} entries are pruned", head.size));
+        }
+        let tiles = entries / tile::WIDTH;
+        let mut tile_roots = Vec::new();
+        for index in 0..tiles.div_ceil(tile::WIDTH) {
+            let id = TileId::at_size(1, index, head.size).ok_or("the tree has no such tile")?;
+            let hashes = tile::decode_hashes(&source.need(&id.to_string())?, id.width);
+            tile_roots.extend(hashes.map_err(|error| format!("{id}: {error}"))?);
+        }
+        tile_roots.truncate(tiles as usize);
+        Ok(Pruned { entries, tile_roots })
+    }
+
+    /// The tree over what is pruned: the peaks of a tree of tiles are those of the tree.
+    fn frontier(&self) -> Result<Frontier, String> {
+        let mut of_tiles = Frontier::new();
+        of_tiles.extend(&self.tile_roots);
+        Frontier::from_parts(self.entries, &of_tiles.hashes()).map_err(|error| error.to_string())
+    }
+}
+
 /// The published tiles of level 1 must hold the roots of the level-0 tiles just recomputed.
 fn check_level_one(source: &dyn Files, head: &Checkpoint, roots: &[Hash], report: &mut Report) -> Result<(), String> {
     for (index, expected) in roots.chunks(tile::WIDTH as usize).enumerate() {
@@ -264,6 +342,8 @@ fn check_level_one(source: &dyn Files, head: &Checkpoint, roots: &[Hash], report
 struct Last {
     number: Option<u64>,
     received_at_us: u64,
+    /// Up to where a note says that the log was pruned.
+    pruned_by_note: u64,
 }
 
 impl Last {
@@ -281,6 +361,12 @@ impl Last {
         }
         if entry.received_at_us < self.received_at_us {
             report.diverges(seq, "time_backwards", format!("{} after {}", entry.received_at_us, self.received_at_us));
+        }
+        if let (Kind::LogNote, Payload::Inline(note)) = (entry.kind, entry.payload) {
+            let note: serde_json::Value = serde_json::from_slice(note).unwrap_or_default();
+            let minimum = note.get("minimum_index").and_then(serde_json::Value::as_u64);
+            let minimum = minimum.filter(|_| note.get("log").and_then(serde_json::Value::as_str) == Some("pruned"));
+            self.pruned_by_note = self.pruned_by_note.max(minimum.unwrap_or(0));
         }
         self.number = Some(entry.number);
         self.received_at_us = self.received_at_us.max(entry.received_at_us);

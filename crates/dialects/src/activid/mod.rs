@@ -14,16 +14,16 @@ use axum::response::{IntoResponse, Response};
 use axum::{Router, body::Bytes};
 use http::{HeaderMap, Method, StatusCode, header};
 use percent_encoding::percent_decode_str;
-use service::{Caller, IngestOptions, ItemError, NewEvent, OrgId, Principal, Verb};
+use service::{Caller, Event, IngestOptions, ItemError, NewEvent, OrgId, OrgInfo, Principal, Verb};
 
 use crate::http::body;
 use crate::http::path::is_under;
 use crate::http::route::Needs;
-use crate::{Context, Dialect};
+use crate::{Context, Dialect, View};
 use error::{Failure, Media};
 use filter::Filter;
 use token::Token;
-use translate::Place;
+use translate::{Place, Reading};
 use wire::{BODY_BYTES_MAX, Search};
 
 /// The dialect, for the table.
@@ -34,7 +34,18 @@ pub const DIALECT: Dialect = Dialect {
     mount,
     too_late: |_| Failure::too_late().reply(Media::default()),
     is_unhurried: |_, _| false,
+    view,
 };
+
+/// One event as the claims of its token.
+fn view(context: &Context, org: &OrgInfo, event: &Event) -> View {
+    let place = Place::new(&context.service.instance().audit_host, &org.slug);
+    let claims = Reading::of(event, &place).claims(&place, &time::created(event.recorded_at(), None));
+    View::Shown {
+        json: String::from_utf8_lossy(&claims).into_owned(),
+        note: Some("the claims; on the wire they are the middle part of an unsigned event token"),
+    }
+}
 
 const NAME: &str = "activid";
 

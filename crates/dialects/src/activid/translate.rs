@@ -250,6 +250,11 @@ impl<'a> Reading<'a> {
 
     /// The event token; `created` as [`super::time::created`] writes it.
     pub fn token(&self, place: &Place, created: &str) -> String {
+        token::encode(&self.claims(place, created))
+    }
+
+    /// What the token says: JSON text.
+    pub fn claims(&self, place: &Place, created: &str) -> Vec<u8> {
         let mut out = Vec::with_capacity(1 << 10);
         match self {
             Reading::Sent { sent, .. } => write_sent(sent, created, &mut out),
@@ -262,7 +267,7 @@ impl<'a> Reading<'a> {
                 write_own(place, &[], type_text, created, &values, &mut out);
             }
         }
-        token::encode(&out)
+        out
     }
 }
 

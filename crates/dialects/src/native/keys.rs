@@ -15,6 +15,7 @@ use crate::http::body::ADMINISTRATION_BYTES_MAX;
 
 /// A public key, and what it is used for.
 #[derive(Serialize, ToSchema)]
+#[schema(as = EncryptionKey)]
 pub struct Key {
     /// The name that the organisation gave it; each record encrypted to it carries the name in clear.
     pub name: String,
@@ -48,6 +49,7 @@ impl From<KeyInfo> for Key {
 
 /// The keys of an organisation, in the order in which they were added.
 #[derive(Serialize, ToSchema)]
+#[schema(as = EncryptionKeys)]
 pub struct Keys {
     /// All of them: there are at most 1,000.
     pub keys: Vec<Key>,

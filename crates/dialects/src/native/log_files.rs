@@ -12,7 +12,8 @@ use service::tlog::extends::Extends;
 use service::tlog::tile::Resource;
 use service::tlog::tlog_proof::TlogProof;
 use service::witnesses::NOBODY_OUTSIDE;
-use service::{Error, LogState, OrgId, Principal, Service, Verb};
+use service::{Error, LogState, Principal, Service, Verb};
+use service::LogId;
 
 use super::call::{Bearer, InOrg, blocking, reply};
 use super::parameters::{Known, Parameters};
@@ -22,6 +23,7 @@ use crate::Context;
 
 const NONE: Known = Known { once: &[], repeated: &[] };
 const SIZE: Known = Known { once: &["size"], repeated: &[] };
+const SEQ: Known = Known { once: &["seq"], repeated: &[] };
 const FROM: Known = Known { once: &["from"], repeated: &[] };
 
 /// Never changes once it is there.
@@ -33,8 +35,8 @@ const FRESH: &str = "private, max-age=1";
 pub struct InLog {
     /// The caller.
     pub who: Principal,
-    /// The organisation that owns the log: within the caller's reach.
-    pub org: OrgId,
+    /// The log: of an organisation within the caller's reach, or one that its log took the place of.
+    pub log: LogId,
     rest: String,
 }
 
@@ -49,30 +51,39 @@ impl FromRequestParts<Context> for InLog {
         let get =
             |name| parameters.iter().find(|(other, _)| *other == name).map(|(_, value)| value).unwrap_or_default();
         let not_found = || Error::not_found("no such log within reach");
-        let log = get("log").parse().map_err(|_| not_found())?;
+        let log: LogId = get("log").parse().map_err(|_| not_found())?;
         let org = context.service.find_org_by_log(log).ok_or_else(not_found)?;
         // The owner being out of reach and the log not being there are the same answer.
         context.service.check(&who, Verb::ReadProofs, org).map_err(|error| match error.kind {
             service::ErrorKind::NotFound => not_found(),
             _ => error,
         })?;
-        Ok(InLog { who, org, rest: get("rest").to_owned() })
+        Ok(InLog { who, log, rest: get("rest").to_owned() })
     }
 }
 
 /// The organisation's log: where it is, its key, its head.
 #[utoipa::path(get, path = "/v1/orgs/{org}/log", tag = "proofs",
-    params(("org" = String, Path, description = "id, name or escaped path")),
+    params(("org" = String, Path, description = "id, name or escaped path"),
+        ("seq" = Option<u64>, Query, description = "the log that holds this event, which may be an older one")),
     responses((status = 200, body = Log), (status = 403, body = Document)))]
-pub async fn log(State(context): State<Context>, InOrg { who, org }: InOrg) -> Result<Response> {
+pub async fn log(
+    State(context): State<Context>,
+    InOrg { who, org }: InOrg,
+    RawQuery(query): RawQuery,
+) -> Result<Response> {
+    let seq = Parameters::read(query.as_deref(), &SEQ)?.number("seq")?;
     let log = blocking(move || {
         let service = &context.service;
-        let head = service.head(&who, org)?;
+        let (log, head) = match seq {
+            Some(seq) => service.head_of_number(&who, org, seq)?,
+            None => (service.get_org(&who, org)?.log, service.head(&who, org)?),
+        };
         Ok(Log {
             origin: head.origin.clone(),
-            path: format!("/l/{}", service.get_org(&who, org)?.log),
-            vkey: service.vkey(&who, org)?,
-            state: state_name(&service.log_standing(&who, org)?.state),
+            path: format!("/l/{log}"),
+            vkey: service.vkey(&who, log)?,
+            state: state_name(&service.standing_of_log(&who, log)?.state),
             head: Head::from(&head),
             checkpoint: head.checkpoint.to_string(),
         })
@@ -85,7 +96,7 @@ pub async fn log(State(context): State<Context>, InOrg { who, org }: InOrg) -> R
     responses((status = 200, content_type = "text/plain", body = String)))]
 pub async fn checkpoint(State(context): State<Context>, call: InLog, RawQuery(query): RawQuery) -> Result<Response> {
     Parameters::read(query.as_deref(), &NONE)?;
-    let shown = blocking(move || context.service.shown(&call.who, call.org)).await?;
+    let shown = blocking(move || context.service.shown(&call.who, call.log)).await?;
     Ok(text(shown.checkpoint.to_string(), FRESH))
 }
 
@@ -111,8 +122,8 @@ pub async fn tile(State(context): State<Context>, call: InLog, RawQuery(query): 
         .parse()
         .map_err(|error: service::tlog::Error| Error::not_found(format!("no such tile: {error}")))?;
     let bytes = blocking(move || match resource {
-        Resource::Tile(tile) => context.service.tile(&call.who, call.org, tile),
-        Resource::Bundle(bundle) => context.service.bundle(&call.who, call.org, bundle),
+        Resource::Tile(tile) => context.service.tile(&call.who, call.log, tile),
+        Resource::Bundle(bundle) => context.service.bundle(&call.who, call.log, bundle),
     });
     let headers = [(header::CONTENT_TYPE, "application/octet-stream"), (header::CACHE_CONTROL, IMMUTABLE)];
     Ok((headers, bytes.await?).into_response())
@@ -131,10 +142,10 @@ pub async fn proof(State(context): State<Context>, call: InLog, RawQuery(query):
         if index >= size {
             return Err(Error::not_found(format!("no entry at index {index} in the log of size {size}")));
         }
-        let hashes = context.service.prove_inclusion(&call.who, call.org, index, size)?;
+        let hashes = context.service.prove_inclusion(&call.who, call.log, index, size)?;
         // With the entry's header, body and salt are enough to verify. It is a convenience: where the entry cannot be read any more,
         // the proof still is one.
-        let entry = context.service.entry(&call.who, call.org, index).ok();
+        let entry = context.service.entry(&call.who, call.log, index).ok();
         let extra = entry.and_then(|entry| entry.get(..HEADER_BYTES).map(<[u8]>::to_vec));
         Ok(TlogProof { extra, index, hashes, checkpoint })
     });
@@ -149,17 +160,17 @@ pub async fn extends(State(context): State<Context>, call: InLog, RawQuery(query
     let from = Parameters::read(query.as_deref(), &FROM)?.number("from")?;
     let old_size = from.ok_or_else(|| Problem::invalid("parameter from is missing; it is the size you remember"))?;
     let body = blocking(move || {
-        let head = context.service.head(&call.who, call.org)?;
+        let head = context.service.head_of_log(&call.who, call.log)?;
         if old_size > head.size {
             return Err(Error::invalid(format!("the log has {} entries, fewer than {old_size}", head.size)));
         }
         // To the checkpoint that is shown, with its cosignatures, unless the caller remembers a newer one.
-        let shown = context.service.shown(&call.who, call.org)?;
+        let shown = context.service.shown(&call.who, call.log)?;
         let (size, checkpoint) = match shown.size >= old_size {
             true => (shown.size, shown.checkpoint),
             false => (head.size, head.checkpoint),
         };
-        let hashes = context.service.prove_consistency(&call.who, call.org, old_size, size)?;
+        let hashes = context.service.prove_consistency(&call.who, call.log, old_size, size)?;
         Ok(Extends { old_size, hashes, checkpoint: checkpoint.to_string() })
     });
     Ok(text(body.await?.to_string(), FRESH))
@@ -178,12 +189,34 @@ pub async fn keys(State(context): State<Context>, call: InLog, RawQuery(query): 
         believed_size: key.believed_size,
     };
     let keys = blocking(move || {
-        let keys = context.service.log_keys(&call.who, call.org)?;
-        let policy = context.service.policy(&call.who, call.org)?;
+        let keys = context.service.log_keys(&call.who, call.log)?;
+        let policy = context.service.policy(&call.who, call.log)?;
         let witnesses = policy.witnesses.iter().map(|witness| witness.key.to_string()).collect();
         Ok(Keys { keys: keys.into_iter().map(shown).collect(), witnesses })
     });
     Ok(reply(StatusCode::OK, &keys.await?))
+}
+
+/// The proof that a key note is in the log (C2SP tlog-proof), under a checkpoint that the key before signed. Its extra data is the
+/// whole entry. So whoever trusts an older key learns the one that followed it.
+#[utoipa::path(get, path = "/l/{log}/key-notes/{index}", tag = "proofs", params(
+    ("log" = String, Path), ("index" = u64, Path, description = "of the key note: `first_size` of the new key, less 1"),
+), responses((status = 200, content_type = "text/plain", body = String), (status = 404, body = Document)))]
+pub async fn key_note(State(context): State<Context>, call: InLog, RawQuery(query): RawQuery) -> Result<Response> {
+    Parameters::read(query.as_deref(), &NONE)?;
+    let index = decimal(&call.rest)?;
+    let proof = blocking(move || {
+        let (service, who, log) = (&context.service, &call.who, call.log);
+        let mut keys = service.log_keys(who, log)?.into_iter();
+        let size = keys.find(|key| key.first_size == index.saturating_add(1)).and_then(|key| key.introduced_size);
+        let size = size.ok_or_else(|| Error::not_found(format!("no key note is at index {index}")))?;
+        let checkpoint = service.checkpoint_at(who, log, size)?;
+        let checkpoint = checkpoint.ok_or_else(|| Error::not_found(format!("no checkpoint of size {size} was kept")))?;
+        let hashes = service.prove_inclusion(who, log, index, size)?;
+        let extra = Some(service.entry(who, log, index)?);
+        Ok(TlogProof { extra, index, hashes, checkpoint: checkpoint.to_string() })
+    });
+    Ok(text(proof.await?.to_string(), FRESH))
 }
 
 /// How the log is.
@@ -192,9 +225,9 @@ pub async fn keys(State(context): State<Context>, call: InLog, RawQuery(query): 
 pub async fn state(State(context): State<Context>, call: InLog, RawQuery(query): RawQuery) -> Result<Response> {
     Parameters::read(query.as_deref(), &NONE)?;
     let state = blocking(move || {
-        let head = context.service.head(&call.who, call.org)?;
-        let standing = context.service.log_standing(&call.who, call.org)?;
-        let witnesses = context.service.witness_standing(&call.who, call.org)?;
+        let head = context.service.head_of_log(&call.who, call.log)?;
+        let standing = context.service.standing_of_log(&call.who, call.log)?;
+        let witnesses = context.service.witness_standing(&call.who, call.log)?;
         let witnessed = witnesses.as_ref().and_then(|standing| standing.witnessed.as_ref());
         Ok(StateFile {
             state: state_name(&standing.state),
@@ -223,11 +256,11 @@ pub async fn state(State(context): State<Context>, call: InLog, RawQuery(query):
 
 /// The checkpoint that a proof is made under: the one that is shown, or the one kept for `size`.
 fn kept(service: &Service, call: &InLog, size: Option<u64>) -> service::Result<(u64, String)> {
-    let shown = service.shown(&call.who, call.org)?;
+    let shown = service.shown(&call.who, call.log)?;
     let Some(size) = size.filter(|size| *size != shown.size) else {
         return Ok((shown.size, shown.checkpoint.to_string()));
     };
-    match service.checkpoint_at(&call.who, call.org, size)? {
+    match service.checkpoint_at(&call.who, call.log, size)? {
         Some(checkpoint) => Ok((size, checkpoint.to_string())),
         None => Err(Error::not_found(format!("no checkpoint of size {size} was kept"))),
     }

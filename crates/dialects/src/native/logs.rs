@@ -179,7 +179,7 @@ pub async fn close(State(context): State<Context>, call: InOrg, request: Request
 }
 
 /// Opens a new log in the place of one that was closed, or that takes no entries because it is not what was signed. Its
-/// first entry names the old one. Numbers begin at 1 again.
+/// first entry names the old one. Numbers go on where those of the old one end.
 #[utoipa::path(post, path = "/v1/orgs/{org}/log/open", tag = "logs", request_body = Because,
     params(("org" = String, Path, description = "id, name or escaped path")),
     responses((status = 200, body = Head), (status = 400, body = Document),

@@ -19,6 +19,8 @@ mod tokens;
 pub mod users;
 pub mod wire;
 
+pub use session::usable_scopes;
+
 use axum::Router;
 use axum::middleware::from_fn;
 use http::Method;
@@ -38,6 +40,7 @@ pub const DIALECT: Dialect = Dialect {
     mount,
     too_late: problem::too_late,
     is_unhurried: sessions::upload::is_unhurried,
+    view: events::views::own,
 };
 
 routes! {
@@ -85,8 +88,12 @@ routes! {
     GET "/v1/orgs/{org}/events" => events::list::list, Needs::Verb(Verb::ReadEvents);
     /// Follow events as they come.
     GET "/v1/orgs/{org}/events/follow" => events::follow::follow, Needs::Verb(Verb::ReadEvents);
+    /// Count the events that a query finds.
+    GET "/v1/orgs/{org}/events/summary" => events::summary::summary, Needs::Verb(Verb::ReadEvents);
     /// Read one event.
     GET "/v1/orgs/{org}/events/{seq}" => events::list::show, Needs::Verb(Verb::ReadEvents);
+    /// See one event as each API shows it.
+    GET "/v1/orgs/{org}/events/{seq}/views" => events::views::views, Needs::Verb(Verb::ReadEvents);
     /// Start recording a session.
     POST "/v1/orgs/{org}/sessions" => sessions::life::start, Needs::Verb(Verb::RecordSessions);
     /// List recorded sessions.
@@ -101,6 +108,8 @@ routes! {
     PUT "/v1/orgs/{org}/sessions/{session}/recording" => sessions::upload::recording, Needs::Verb(Verb::RecordSessions);
     /// Read a recording, or a range of it.
     GET "/v1/orgs/{org}/sessions/{session}/recording" => sessions::read::recording, Needs::Verb(Verb::ViewSessions);
+    /// Play a stretch of a recording.
+    GET "/v1/orgs/{org}/sessions/{session}/playback" => sessions::playback::playback, Needs::Verb(Verb::ViewSessions);
     /// Finish recording a session.
     POST "/v1/orgs/{org}/sessions/{session}/finish" => sessions::life::finish, Needs::Verb(Verb::RecordSessions);
     /// Why a session has its score.
@@ -151,6 +160,8 @@ routes! {
     GET "/l/{log}/extends" => log_files::extends, Needs::Verb(Verb::ReadProofs);
     /// The keys of a log.
     GET "/l/{log}/keys" => log_files::keys, Needs::Verb(Verb::ReadProofs);
+    /// A key note of a log, proven.
+    GET "/l/{log}/key-notes/{rest}" => log_files::key_note, Needs::Verb(Verb::ReadProofs);
     /// The trust policy of a log.
     GET "/l/{log}/policy" => outsiders::policy, Needs::Verb(Verb::ReadProofs);
     /// Time stamps of a log.

@@ -27,7 +27,7 @@ const RANGE: Known = Known { once: &["q", "from", "to", "after"], repeated: FIEL
     responses((status = 200, content_type = "text/plain", body = String)))]
 pub async fn policy(State(context): State<Context>, call: InLog, RawQuery(query): RawQuery) -> Result<Response> {
     Parameters::read(query.as_deref(), &NONE)?;
-    let policy = blocking(move || context.service.policy(&call.who, call.org)).await?;
+    let policy = blocking(move || context.service.policy(&call.who, call.log)).await?;
     let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "private, max-age=60")];
     Ok((headers, policy.to_string()).into_response())
 }
@@ -56,7 +56,7 @@ pub async fn timestamps(State(context): State<Context>, call: InLog, RawQuery(qu
     let size = Parameters::read(query.as_deref(), &SIZE)?.number("size")?;
     let size =
         size.ok_or_else(|| Problem::invalid("parameter size is missing; it is the size of the head that was stamped"))?;
-    let kept = blocking(move || context.service.timestamp_at(&call.who, call.org, size)).await?;
+    let kept = blocking(move || context.service.timestamp_at(&call.who, call.log, size)).await?;
     let timestamps = kept.into_iter().map(|reply| Stamp { size, reply: STANDARD.encode(reply) }).collect();
     Ok(reply(StatusCode::OK, &Stamps { timestamps }))
 }
@@ -94,7 +94,9 @@ pub struct EvidenceList {
 pub struct OneEvidence {
     /// Number of the event.
     pub seq: u64,
-    /// Position of its leaf.
+    /// Origin of the log that holds it.
+    pub origin: String,
+    /// Position of its leaf in that log.
     pub index: u64,
     /// `disclosed`; `inline` where the entry holds its body itself; `erased` where the body is gone by order.
     pub state: &'static str,
@@ -132,7 +134,7 @@ pub async fn evidence(State(context): State<Context>, call: InOrg, RawQuery(quer
         };
         let (body, salt) =
             event.disclosed.as_ref().map(|(body, salt)| (STANDARD.encode(body), hex::encode(salt))).unzip();
-        OneEvidence { seq: event.number, index: event.index, state, body, salt }
+        OneEvidence { seq: event.number, origin: event.origin.clone(), index: event.index, state, body, salt }
     };
     Ok(reply(StatusCode::OK, &EvidenceList { evidence: found.iter().map(one).collect() }))
 }

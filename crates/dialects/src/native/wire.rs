@@ -319,8 +319,10 @@ impl From<Form> for TokenForm {
 pub struct Head {
     /// The log's origin.
     pub origin: String,
-    /// Entries it covers, which is also the greatest `seq`.
+    /// Entries it covers.
     pub size: u64,
+    /// The greatest `seq`: the size, and more by what older logs hold if this one took the place of another.
+    pub last_seq: u64,
     /// Root over them, hexadecimal.
     pub root: String,
     /// When the last entry was received.
@@ -332,6 +334,7 @@ impl From<&LogHead> for Head {
         Head {
             origin: head.origin.clone(),
             size: head.size,
+            last_seq: head.last_number(),
             root: head.root.to_hex(),
             last_recorded_at: head.last_recorded_at.map(time),
         }

@@ -26,8 +26,15 @@ use error::Challenge;
 use wire::{Login, LoginReply, PageRequest, RefreshToken};
 
 /// The dialect, for the table.
-pub const DIALECT: Dialect =
-    Dialect { name: NAME, routes: ROUTES, owns, mount, too_late: |_| error::too_late(), is_unhurried: |_, _| false };
+pub const DIALECT: Dialect = Dialect {
+    name: NAME,
+    routes: ROUTES,
+    owns,
+    mount,
+    too_late: |_| error::too_late(),
+    is_unhurried: |_, _| false,
+    view: |_, _, event| translate::view(event),
+};
 
 const NAME: &str = "octopai";
 const ACCESS_TTL: Duration = Duration::from_secs(jwt::LIFETIME_S as u64);

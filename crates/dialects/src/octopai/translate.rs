@@ -4,6 +4,7 @@ use service::{Event, EventState, Surface};
 
 use super::time;
 use super::wire::Row;
+use crate::View;
 
 /// A bare JSON array of rows, in the order of `events`.
 ///
@@ -20,6 +21,17 @@ pub fn rows(events: &[Event]) -> Vec<u8> {
     }
     out.push(b']');
     out
+}
+
+/// One event as a row, if this surface shows it.
+pub fn view(event: &Event) -> View {
+    let is_shown = event.fields().map_or(true, |fields| Surface::UserEvents.type_of(&fields).is_some());
+    if !is_shown {
+        return View::Hidden("the list of user events holds logins and pages only");
+    }
+    let mut out = Vec::new();
+    row(event, &mut out);
+    View::Shown { json: String::from_utf8(out).expect("serde_json writes UTF-8"), note: None }
 }
 
 fn row(event: &Event, out: &mut Vec<u8>) {

@@ -4,12 +4,12 @@ use serde_json::value::RawValue;
 use service::extraction::Writer;
 use service::extraction::types::{self, Wanted};
 use service::search::{NumberField, Query};
-use service::{Caller, Event, EventQuery, Order, OrgId, Principal, Purpose, Service, Surface, Verb};
+use service::{Caller, Event, EventQuery, Order, OrgId, OrgInfo, Principal, Purpose, Service, Surface, Verb};
 
 use super::argument::{self, BadValue};
 use super::envelope::Command;
 use super::error::Failure;
-use crate::Context;
+use crate::{Context, View};
 
 /// Most records of one page, and how many come when nothing is said.
 const PAGE_RECORDS_MAX: u64 = 1_000;
@@ -175,6 +175,14 @@ impl Run<'_> {
 
 /// Reads a page to its end: as many events as asked for, and whether there are more. The service may end a page early;
 /// what it says then is only where to go on.
+/// One event as a record.
+pub fn view(org: &OrgInfo, event: &Event) -> View {
+    let mut out = Vec::new();
+    Writer::new(Wanted::AllClear, org.id).write(event, &mut out);
+    // Kept text goes in as it was sent, which was checked to be UTF-8 then.
+    View::Shown { json: String::from_utf8_lossy(&out).into_owned(), note: None }
+}
+
 fn read(
     service: &Service,
     who: &Principal,

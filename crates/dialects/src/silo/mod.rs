@@ -17,8 +17,15 @@ use crate::{Context, Dialect};
 use envelope::BODY_BYTES_MAX;
 
 /// The dialect, for the table.
-pub const DIALECT: Dialect =
-    Dialect { name: NAME, routes: ROUTES, owns, mount, too_late: |_| error::too_late(), is_unhurried: |_, _| false };
+pub const DIALECT: Dialect = Dialect {
+    name: NAME,
+    routes: ROUTES,
+    owns,
+    mount,
+    too_late: |_| error::too_late(),
+    is_unhurried: |_, _| false,
+    view: |_, org, event| commands::view(org, event),
+};
 
 const NAME: &str = "silo";
 

@@ -69,10 +69,9 @@ pub fn body(session: &Session, known: &Known, node_id: &str, now: Timestamp) -> 
         "analytics": {
             "interesting_events": known.interesting,
             "score": known.score.as_ref().and_then(score),
-            "scripted": known.score.as_ref().is_some_and(|score| score.said.scripted.scripted),
-            "scripted_results": known.score.as_ref().map_or_else(|| json!({}), |score| json!(score.said.scripted.results)),
-            "similar_sessions": [],
-            "tags": if known.score.as_ref().is_some_and(|score| score.said.scripted.scripted) { vec!["scripted"] } else { Vec::new() },
+            "scripted": known.score.as_ref().map(|score| score.said.scripted.scripted),
+            "scripted_results": known.score.as_ref().map(|score| json!(score.said.scripted.results)),
+            "tags": known.score.as_ref().filter(|score| score.said.scripted.scripted).map(|_| ["scripted"]),
             "bucketed_duration": bucket(seconds),
             "bucketed_starting_hour": format!("{:02}-{:02}", hour, (hour + 1) % 24),
         },
@@ -86,7 +85,7 @@ pub fn body(session: &Session, known: &Known, node_id: &str, now: Timestamp) -> 
         "node_id": info.node_id.as_deref().unwrap_or(node_id),
         "origin": "RECORDING",
         "phantom": false,
-        "protocol": info.protocol.as_deref().unwrap_or("ssh").to_ascii_uppercase(),
+        "protocol": info.protocol.as_deref().map(str::to_ascii_uppercase),
         "recording": recording,
         "server": server,
         "start_time": time(session.started_at),
@@ -139,7 +138,7 @@ fn bucket(seconds: u64) -> &'static str {
     }
 }
 
-/// Leaves out what is null or empty, also inside; but not empty lists and the objects that have no members by nature.
+/// Leaves out what is null or empty, also inside; but not empty lists.
 fn prune(value: &mut Value) {
     let Value::Object(members) = value else { return };
     for member in members.values_mut() {
@@ -147,7 +146,7 @@ fn prune(value: &mut Value) {
     }
     members.retain(|name, member| match member {
         Value::Null => name == "archive",
-        Value::Object(inner) => !inner.is_empty() || name == "scripted_results",
+        Value::Object(inner) => !inner.is_empty(),
         _ => true,
     });
 }
@@ -191,9 +190,8 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_left_out() {
-        let mut value =
-            json!({"a": null, "b": {"c": null}, "archive": null, "d": [], "scripted_results": {}, "e": {"f": 1}});
+        let mut value = json!({"a": null, "b": {"c": null}, "archive": null, "d": [], "g": {}, "e": {"f": 1}});
         prune(&mut value);
-        assert_eq!(value, json!({"archive": null, "d": [], "scripted_results": {}, "e": {"f": 1}}));
+        assert_eq!(value, json!({"archive": null, "d": [], "e": {"f": 1}}));
     }
 }

@@ -89,6 +89,15 @@ impl Filter {
         }
     }
 
+    /// The queries over the screen in it.
+    pub fn contents(&self) -> Vec<&str> {
+        match self {
+            Filter::Content(query) => vec![query],
+            Filter::Clauses(clauses) => clauses.iter().flat_map(|(_, filter)| filter.contents()).collect(),
+            Filter::All | Filter::Member { .. } | Filter::Words(_) => Vec::new(),
+        }
+    }
+
     /// Whether a session with this body matches; `content` answers for queries over its screen.
     pub fn matches(&self, session: &Value, content: &mut dyn FnMut(&str) -> bool) -> bool {
         match self {

@@ -9,7 +9,6 @@ use super::Settings;
 use super::call::Call;
 use super::error::Failure;
 use super::message::{Meta, json_reply, list, object};
-use super::sessions::node_id;
 
 /// What clients go by that were written for one line of versions; they go on with 7.3 to 7.5 and 8.0 to 8.2.
 const FIRMWARE: &str = "8.0.0";
@@ -22,16 +21,15 @@ pub fn info(service: &Service, settings: &Settings, call: Option<&Call>) -> Resp
         "domainname": domain,
         "hostname": name,
         "nickname": null,
-        "plugin_sdk_version": {"feature": "1.11", "full": "1.11.0"},
-        "support_link": "https://github.com/counterfoil/counterfoil",
+        "plugin_sdk_version": {"feature": null, "full": null},
+        "support_link": null,
     });
     if call.is_some() {
-        body["analytics_enabled"] = json!(true);
-        body["build_date"] = json!("2026-11-01T00:00:00.000Z");
-        body["config_hash"] = json!(node_id(service));
+        // No build date and no hash of a configuration: there is nothing true to say.
+        body["analytics_enabled"] = json!(false);
         body["firmware_version"] = json!(FIRMWARE);
         body["roles"] = json!([settings.role.as_str()]);
-        body["version"] = json!("8.0.0");
+        body["version"] = json!(FIRMWARE);
     }
     object("about_info", body, Meta::of("/api/info").remaining(call.map(|call| call.remaining_s)))
 }

@@ -29,7 +29,7 @@ use service::{Caller, Verb};
 
 use crate::http::path::{self, is_under};
 use crate::http::route::Needs;
-use crate::{Context, Dialect};
+use crate::{Context, Dialect, View};
 use call::Call;
 use error::Failure;
 use idle::Idle;
@@ -43,6 +43,7 @@ pub const DIALECT: Dialect = Dialect {
     mount,
     too_late: |_| Failure::too_late().reply("/api", None),
     is_unhurried: |_, _| false,
+    view: |_, _, _| View::Hidden("this API shows sessions and users, not single events"),
 };
 
 const NAME: &str = "sps";

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::{StatusCode, header};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use service::recordings::SessionId;
+use service::recordings::{IndexState, SessionId};
 use service::{AccountId, ErrorKind, Service};
 
 use super::call::Call;
@@ -23,13 +23,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Pictures that are kept; one is some ten kilobytes.
 const KEPT_MAX: usize = 2_000;
 
-/// Pictures that were drawn, by whom they were drawn for: who may see a session may not for ever.
+/// Pictures that were drawn, by whom they were drawn for (who may see a session may not for ever) and by when the recording
+/// was indexed: what was erased since is in no picture that is given out.
 #[derive(Default)]
 pub struct Drawn {
     kept: Mutex<Kept>,
 }
 
-type Key = (AccountId, SessionId, u64);
+/// Account, session, number of the screen, and when the recording was indexed (microseconds since 1970).
+type Key = (AccountId, SessionId, u64, u64);
 
 #[derive(Default)]
 struct Kept {
@@ -54,10 +56,14 @@ impl Drawn {
         }
     }
 
-    fn of(&self, account: AccountId, session: SessionId) -> Vec<u64> {
+    fn of(&self, account: AccountId, session: SessionId, made_at_us: u64) -> Vec<u64> {
         let kept = self.kept.lock();
-        let mut numbers: Vec<u64> =
-            kept.pictures.keys().filter(|key| (key.0, key.1) == (account, session)).map(|key| key.2).collect();
+        let mut numbers: Vec<u64> = kept
+            .pictures
+            .keys()
+            .filter(|key| (key.0, key.1, key.3) == (account, session, made_at_us))
+            .map(|key| key.2)
+            .collect();
         numbers.sort_unstable();
         numbers
     }
@@ -67,13 +73,14 @@ impl Drawn {
 pub async fn generate(service: &Service, call: &Call, drawn: &Arc<Drawn>) -> Result<Response, Failure> {
     let numbers = asked(call)?;
     let id = call.session_id()?;
-    let screens = match service.session_screens(&call.who, call.org, id).await {
-        Ok(screens) => screens,
+    let summary = match service.session_summary(&call.who, call.org, id).await {
+        Ok(summary) => summary,
         Err(error) if error.kind == ErrorKind::Conflict => {
             return Err(Failure::not_found("nothing is indexed of this session yet"));
         }
         Err(error) => return Err(call.refused(&error)),
     };
+    let (screens, made_at_us) = (summary.screens, summary.made_at_us);
     if let Some(beyond) = numbers.iter().find(|number| !(1..=screens).contains(*number)) {
         return Err(Failure::not_found(&format!("there is no record {beyond}; there are {screens}, from 1")));
     }
@@ -81,9 +88,14 @@ pub async fn generate(service: &Service, call: &Call, drawn: &Arc<Drawn>) -> Res
         let (service, call, drawn, numbers) = (service.clone(), call.clone(), Arc::clone(drawn), numbers.clone());
         tokio::spawn(async move {
             for number in numbers {
-                draw(&service, &call, &drawn, id, number).await?;
+                let key = (call.who.account, id, number, made_at_us);
+                if let Err(failure) = draw(&service, &call, &drawn, key).await {
+                    // Whoever asked may not be waiting any more.
+                    tracing::warn!(?failure, session = %id, number, "sps: a picture was not drawn");
+                    return Err(failure);
+                }
             }
-            Ok::<(), Failure>(())
+            Ok(())
         })
     };
     let status = match tokio::time::timeout(PATIENCE, work).await {
@@ -99,13 +111,11 @@ pub async fn generate(service: &Service, call: &Call, drawn: &Arc<Drawn>) -> Res
     };
     let path = canonical(&call.path);
     let above = path.strip_suffix("/_generate").unwrap_or(&path).to_owned();
-    let items: Vec<Value> =
-        numbers.iter().map(|number| item(&above, *number, is_kept(drawn, call, id, *number))).collect();
+    let items: Vec<Value> = numbers
+        .iter()
+        .map(|number| item(&above, *number, drawn.find(&(call.who.account, id, *number, made_at_us)).is_some()))
+        .collect();
     Ok(json_reply(status, &json!({"items": items, "meta": call.meta().into_value()})))
-}
-
-fn is_kept(drawn: &Drawn, call: &Call, id: SessionId, number: u64) -> bool {
-    drawn.find(&(call.who.account, id, number)).is_some()
 }
 
 fn item(session: &str, number: u64, ready: bool) -> Value {
@@ -113,21 +123,13 @@ fn item(session: &str, number: u64, ready: bool) -> Value {
     json!({"record_id": number, "status": if ready { "ready" } else { "pending" }, "meta": {"href": href}})
 }
 
-async fn draw(
-    service: &Service,
-    call: &Call,
-    drawn: &Drawn,
-    id: SessionId,
-    number: u64,
-) -> Result<Option<Arc<Vec<u8>>>, Failure> {
-    let key = (call.who.account, id, number);
-    if let Some(picture) = drawn.find(&key) {
-        return Ok(Some(picture));
+async fn draw(service: &Service, call: &Call, drawn: &Drawn, key: Key) -> Result<(), Failure> {
+    if drawn.find(&key).is_some() {
+        return Ok(());
     }
-    let picture = service.session_picture(&call.who, call.org, id, number).await;
-    let Some(picture) = picture.map_err(|error| call.refused(&error))? else { return Ok(None) };
-    drawn.keep(key, picture);
-    Ok(drawn.find(&key))
+    let picture = service.session_picture(&call.who, call.org, key.1, key.2).await;
+    picture.map_err(|error| call.refused(&error))?.into_iter().for_each(|picture| drawn.keep(key, picture));
+    Ok(())
 }
 
 /// The numbers asked for, each once, in the order of asking.
@@ -167,7 +169,10 @@ pub fn list_of(service: &Service, call: &Call, drawn: &Drawn) -> Result<Response
     let session = find(service, call)?;
     let path = canonical(&call.path);
     let above = path.strip_suffix("/screenshots").unwrap_or(&path).to_owned();
-    let numbers = drawn.of(call.who.account, session.id);
+    let numbers = match service.session_index(&session).map_err(|error| call.refused(&error))? {
+        IndexState::Indexed(summary) => drawn.of(call.who.account, session.id, summary.made_at_us),
+        IndexState::Recording | IndexState::Pending => Vec::new(),
+    };
     let meta: Meta = call.meta();
     Ok(list(numbers.into_iter().map(|number| item(&above, number, true)).collect(), meta))
 }
@@ -176,13 +181,15 @@ pub fn list_of(service: &Service, call: &Call, drawn: &Drawn) -> Result<Response
 pub async fn one(service: &Service, call: &Call, drawn: &Drawn) -> Result<Response, Failure> {
     call.parameters()?;
     let id = call.session_id()?;
-    {
-        let (service, asking) = (service.clone(), call.clone());
-        super::blocking(move || find(&service, &asking).map(drop)).await?;
-    }
     let missing = || Failure::not_found("there is no such picture; draw it with _generate first");
     let number: u64 = call.segment(5)?.parse().map_err(|_| missing())?;
-    let picture = drawn.find(&(call.who.account, id, number)).ok_or_else(missing)?;
+    let summary = match service.session_summary(&call.who, call.org, id).await {
+        Err(error) if error.kind == ErrorKind::Conflict => return Err(missing()),
+        other => other.map_err(|error| call.refused(&error))?,
+    };
+    let picture = drawn.find(&(call.who.account, id, number, summary.made_at_us)).ok_or_else(missing)?;
+    let shown = service.show_picture_again(&call.who, call.org, id, number).await;
+    shown.map_err(|error| call.refused(&error))?;
     let headers = [(header::CONTENT_TYPE, "image/png".to_owned()), (header::CONTENT_LENGTH, picture.len().to_string())];
     Ok((headers, picture.to_vec()).into_response())
 }

@@ -78,6 +78,7 @@ impl Asked {
             Some(text) => Filter::read(text)?,
             None => Filter::All,
         };
+        filter.contents().into_iter().try_for_each(|content| super::content::check(content, "q"))?;
         if let Some(content) = parameters.filled("content") {
             super::content::check(content, "content")?;
             let content = Filter::Content(format!("({content})"));
@@ -155,6 +156,21 @@ impl Asked {
                 None => return Ok(()),
             }
         }
+    }
+
+    /// Every match, to make numbers of; refused rather than cut when there are too many.
+    fn count(&self, service: &Service, call: &Call, mut each: impl FnMut(&Value)) -> Result<(), Failure> {
+        let mut looked_at = 0;
+        self.each(service, call, None, |_, whole| {
+            looked_at += 1;
+            each(&whole);
+            looked_at <= COUNTED_MAX
+        })?;
+        if looked_at > COUNTED_MAX {
+            let message = format!("more than {COUNTED_MAX} sessions match; narrow the search with q, start or end");
+            return Err(Failure::parameter(Wrong::QueryValue, "q", "", message));
+        }
+        Ok(())
     }
 
     /// At most `max` matches in this order.
@@ -390,10 +406,7 @@ pub fn count(service: &Service, call: &Call) -> Result<Response, Failure> {
         true => service.count_sessions(&call.who, call.org, &Query::All, u64::MAX).map_err(|e| call.refused(&e))?,
         false => {
             let mut count = 0;
-            asked.each(service, call, None, |_, _| {
-                count += 1;
-                count < COUNTED_MAX as u64
-            })?;
+            asked.count(service, call, |_| count += 1)?;
             count
         }
     };
@@ -409,17 +422,14 @@ pub fn stats(service: &Service, call: &Call) -> Result<Response, Failure> {
     let size = parameters.number("size", 1)?.unwrap_or(u64::MAX);
     let asked = Asked::read(&parameters, service.now())?;
     let mut counts: BTreeMap<String, (u64, BTreeMap<String, u64>)> = BTreeMap::new();
-    let mut looked_at = 0;
-    asked.each(service, call, None, |_, whole| {
-        for value in texts(&whole, field) {
+    asked.count(service, call, |whole| {
+        for value in texts(whole, field) {
             let (count, below) = counts.entry(value).or_default();
             *count += 1;
-            for value in sub.iter().flat_map(|sub| texts(&whole, sub)) {
+            for value in sub.iter().flat_map(|sub| texts(whole, sub)) {
                 *below.entry(value).or_default() += 1;
             }
         }
-        looked_at += 1;
-        looked_at < COUNTED_MAX
     })?;
     let items = ranked(counts.iter().map(|(value, (count, _))| (value, *count)), size);
     let items = items.into_iter().map(|(value, count)| {
@@ -475,14 +485,11 @@ pub fn histogram(service: &Service, call: &Call) -> Result<Response, Failure> {
     };
     let asked = Asked::read(&parameters, service.now())?;
     let mut counts: BTreeMap<Timestamp, u64> = BTreeMap::new();
-    let mut looked_at = 0;
-    asked.each(service, call, None, |_, whole| {
-        let at = body::at(&whole, field).and_then(Value::as_str).and_then(|text| text.parse().ok());
+    asked.count(service, call, |whole| {
+        let at = body::at(whole, field).and_then(Value::as_str).and_then(|text| text.parse().ok());
         if let Some(bin) = at.and_then(|at| begin(at, unit)) {
             *counts.entry(bin).or_default() += 1;
         }
-        looked_at += 1;
-        looked_at < COUNTED_MAX
     })?;
     let from = asked.start.and_then(|at| begin(at, unit)).or_else(|| counts.keys().next().copied());
     let to = asked.end.or_else(|| counts.keys().next_back().copied());

@@ -20,7 +20,7 @@ mod event;
 mod reader;
 mod writer;
 
-pub use reader::{Events, Replay, Shown};
+pub use reader::{Events, Replay, Shown, Stretch};
 pub use writer::ReplayWriter;
 
 use std::io;

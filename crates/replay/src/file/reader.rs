@@ -43,6 +43,21 @@ pub struct Shown {
     pub at_us: u64,
 }
 
+/// A stretch of a recording: how the terminal was at its beginning, and all that happened until it ends.
+#[derive(Debug)]
+pub struct Stretch {
+    /// The terminal before the first of the events.
+    pub screen: Screen,
+    /// The last screen that was numbered up to there; 0 before the first.
+    pub number: ScreenNumber,
+    /// When the stretch begins.
+    pub start_us: u64,
+    /// What happened, in order.
+    pub events: Vec<Event>,
+    /// Where the next stretch begins; `None` at the end of the recording.
+    pub next_us: Option<u64>,
+}
+
 /// A block that was read.
 struct Block {
     bytes: Vec<u8>,
@@ -121,6 +136,50 @@ impl<R: Ranged> Replay<R> {
             return Err(FileError::damaged(block.offset, "a screen is not in the block where it belongs"));
         }
         Ok(Some(shown))
+    }
+
+    /// The stretch in which this time lies: one block, so it costs one read. Later than the end is the last one.
+    ///
+    /// Whoever plays on asks for `next_us` of the one before. Where several blocks begin at that very time, the stretch holds
+    /// all of them, so that none is passed over.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn stretch(&self, at_us: u64) -> Result<Stretch, FileError> {
+        let last = self.index_of(|entry| entry.first_us <= at_us)?;
+        let last_us = self.entry(last)?.first_us;
+        // The first of those that begin when it does.
+        let first = match self.index_of(|entry| entry.first_us < last_us)? {
+            before if self.entry(before)?.first_us < last_us => before + 1,
+            first => first,
+        };
+        let block = self.read_block(first)?;
+        let frame = &block.bytes[block.frame.clone()];
+        let screen = Screen::from_frame(frame).map_err(|_| FileError::damaged(block.offset, "a key frame is none"))?;
+        let mut stretch = Stretch {
+            screen,
+            number: block.screens_before,
+            start_us: block.frame_us,
+            events: Vec::new(),
+            next_us: if last + 1 < self.blocks { Some(self.entry(last + 1)?.first_us) } else { None },
+        };
+        let mut block = Some(block);
+        for index in first..=last {
+            let block = match block.take() {
+                Some(first) => first,
+                None => self.read_block(index)?,
+            };
+            let mut parts = Parts(&block.bytes[block.frame.end..]);
+            let mut now_us = block.frame_us;
+            while !parts.0.is_empty() {
+                let item = take_item(&mut parts, &mut now_us);
+                match item.ok_or_else(|| FileError::damaged(block.offset, "what a block holds is no event"))? {
+                    Item::Event(event) => stretch.events.push(event),
+                    Item::Screen(_) => {}
+                }
+            }
+        }
+        Ok(stretch)
     }
 
     /// The events from this time on, in order.

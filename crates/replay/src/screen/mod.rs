@@ -415,6 +415,11 @@ impl Screen {
         }
     }
 
+    /// The decoder as it stands: it may hold the beginning of a character that the next output ends.
+    pub fn decoder(&self) -> Decoder {
+        self.decoder.clone()
+    }
+
     /// Text and control sequences that bring a blank terminal of the same size where this one is, so that a browser's
     /// terminal can go on from here. Leaves out the title.
     pub fn dump(&self) -> String {

@@ -7,6 +7,7 @@
 
 mod exclusion;
 mod folder;
+mod matched;
 mod merge;
 mod plan;
 mod priority;
@@ -21,6 +22,7 @@ use std::thread::JoinHandle;
 
 use tantivy::TantivyError;
 
+pub use matched::Matched;
 pub use priority::lower as lower_priority;
 pub use reader::Reader;
 use writer::Shared;

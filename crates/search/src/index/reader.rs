@@ -30,30 +30,30 @@ const WINDOWS: [u32; 2] = [4_096, 65_536];
 /// or deleted meanwhile; files it needs stay on disk. Cheap to clone.
 #[derive(Clone)]
 pub struct Reader {
-    state: Arc<State>,
+    pub(super) state: Arc<State>,
 }
 
 pub(super) struct State {
     searcher: Searcher,
-    fields: Fields,
+    pub(super) fields: Fields,
     /// Oldest first.
-    segments: Vec<Segment>,
+    pub(super) segments: Vec<Segment>,
     payload: Option<Vec<u8>>,
 }
 
-struct Segment {
+pub(super) struct Segment {
     /// The place in `searcher`.
     place: usize,
     numbers: Column<u64>,
     orders: Column<u64>,
-    occurred: Column<i64>,
+    pub(super) occurred: Column<i64>,
     logs: Arc<InvertedIndexReader>,
 }
 
 /// Inclusive bounds of numbers.
-struct Bounds {
-    min: u64,
-    max: u64,
+pub(super) struct Bounds {
+    pub(super) min: u64,
+    pub(super) max: u64,
 }
 
 impl Reader {
@@ -228,7 +228,7 @@ impl State {
         self.segments[run].iter().map(|segment| self.reader(segment).segment_id()).collect()
     }
 
-    fn reader(&self, segment: &Segment) -> &SegmentReader {
+    pub(super) fn reader(&self, segment: &Segment) -> &SegmentReader {
         &self.searcher.segment_readers()[segment.place]
     }
 }
@@ -249,7 +249,7 @@ impl Segment {
     }
 
     /// Calls `take` with each match between the bounds, in rising order, until it answers false.
-    fn each(
+    pub(super) fn each(
         &self,
         state: &State,
         weights: &mut Weights<'_>,
@@ -367,7 +367,7 @@ fn for_each_match(
 }
 
 /// The query as tantivy runs it, with and without asking for the log; each made when first needed.
-struct Weights<'a> {
+pub(super) struct Weights<'a> {
     state: &'a State,
     log: u32,
     node: &'a Node,
@@ -376,7 +376,7 @@ struct Weights<'a> {
 }
 
 impl<'a> Weights<'a> {
-    fn new(state: &'a State, log: u32, node: &'a Node) -> Self {
+    pub(super) fn new(state: &'a State, log: u32, node: &'a Node) -> Self {
         Self { state, log, node, plain: None, in_log: None }
     }
 

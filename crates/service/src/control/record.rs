@@ -76,7 +76,14 @@ pub enum Record {
         reason: String,
     },
     /// Another log takes the place of the organisation's one, which takes no entries any more.
-    LogReplaced { org: OrgId, log: String, cause: String },
+    LogReplaced {
+        org: OrgId,
+        log: String,
+        cause: String,
+        /// The last number of the log replaced, as readers see it: those of the new one come after it.
+        #[serde(default)]
+        last_number: u64,
+    },
     /// A person knows what is wrong with a log as a whole, and takes its answers record by record again.
     TaintAcknowledged { log: String, reasons: Vec<String>, reason: String },
     /// The key is used no more; if it was active, events are kept in clear from here on.

@@ -10,6 +10,7 @@ use super::record::Record;
 use crate::access::{Role, Scope};
 use crate::keys::KeyState;
 use crate::model::{AccountId, OrgId, TokenId};
+use crate::numbers::Part;
 use crate::secrets::SecretHash;
 
 /// How long an ended token stays known, so that its use is answered "expired" and not "unknown": a day.
@@ -42,6 +43,9 @@ pub struct FormerLog {
     pub log: LogId,
     /// Names it in the search index.
     pub ordinal: u32,
+    /// Its last number, as readers see it.
+    #[serde(default)]
+    pub last_number: u64,
 }
 
 /// An account.
@@ -304,7 +308,7 @@ impl State {
                     None => drop(self.holds.remove(org)),
                 }
             }
-            Record::LogReplaced { org, log, .. } => {
+            Record::LogReplaced { org, log, last_number, .. } => {
                 let log: LogId = log.parse().map_err(|_| broken(format!("{log} is not a log id")))?;
                 let at = *self.orgs_by_id.get(org).ok_or_else(|| broken(format!("{org} does not exist")))?;
                 if self.orgs_by_log.contains_key(&log) {
@@ -312,11 +316,12 @@ impl State {
                 }
                 let (ordinal, next) = (self.ordinal_at(at), self.next_log_ordinal());
                 let replaced = &mut self.orgs[at];
-                let former = FormerLog { log: std::mem::replace(&mut replaced.log, log), ordinal };
-                replaced.former_logs.push(former);
+                if replaced.former_logs.last().is_some_and(|before| before.last_number > *last_number) {
+                    return Err(broken(format!("the numbers of {org} would fall to {last_number}")));
+                }
+                let old = std::mem::replace(&mut replaced.log, log);
+                replaced.former_logs.push(FormerLog { log: old, ordinal, last_number: *last_number });
                 replaced.log_ordinal = Some(next);
-                // A hold names numbers of the old log.
-                self.holds.remove(org);
                 self.orgs_by_log.insert(log, at);
             }
             Record::TaintAcknowledged { log, reasons, .. } => {
@@ -479,6 +484,20 @@ impl State {
     /// Logs that the organisation's one took the place of, oldest first.
     pub fn former_logs(&self, id: OrgId) -> &[FormerLog] {
         self.org(id).map_or(&[], |org| &org.former_logs)
+    }
+
+    /// The parts of the organisation's numbers, oldest first.
+    pub(crate) fn parts(&self, id: OrgId) -> Option<Vec<Part>> {
+        let (org, ordinal) = self.org(id).zip(self.ordinal(id))?;
+        let mut before = 0;
+        let mut parts: Vec<Part> = Vec::with_capacity(org.former_logs.len() + 1);
+        for former in &org.former_logs {
+            let last = Some(former.last_number);
+            parts.push(Part { log: former.log, ordinal: former.ordinal, before, last });
+            before = former.last_number;
+        }
+        parts.push(Part { log: org.log, ordinal, before, last: None });
+        Some(parts)
     }
 
     /// From which number on nothing of the organisation is pruned, if it is held.
@@ -666,6 +685,7 @@ mod tests {
                 org: org(of),
                 log: LogId([log; 16]).to_string(),
                 cause: "c".into(),
+                last_number: u64::from(log),
             }),
             n().prop_map(|log| Record::TaintAcknowledged {
                 log: LogId([log; 16]).to_string(),

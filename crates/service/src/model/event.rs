@@ -780,6 +780,8 @@ pub struct Unreadable(pub String);
 pub struct Event {
     /// The stored record.
     pub(crate) record: log::Record,
+    /// Numbers of logs before this one.
+    pub(crate) before: u64,
     /// Shared by the events that one sender handed in.
     pub(crate) by: Arc<RecordedBy>,
     /// What holds the event's JSON, or what is encrypted, from `json_at` to its end.
@@ -791,12 +793,13 @@ pub struct Event {
 }
 
 impl Event {
-    /// The number clients see: index + 1, dense per organisation over all kinds of entries.
+    /// The number clients see: dense per organisation over all kinds of entries; index + 1, and in a log that took the place of
+    /// another one more by the numbers before it.
     pub fn number(&self) -> u64 {
-        self.record.number
+        self.before.saturating_add(self.record.number)
     }
 
-    /// Position of the leaf in the organisation's log, from 0.
+    /// Position of the leaf in its log, from 0.
     pub fn index(&self) -> u64 {
         self.record.index
     }

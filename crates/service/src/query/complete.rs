@@ -20,7 +20,7 @@ pub const RANGE_ENTRIES_MAX: u64 = 20_000;
 pub struct Completeness {
     /// First number covered; the one after `after`.
     pub from: u64,
-    /// Last number covered. The next range starts after it.
+    /// Last number covered. The next range starts after it. A range ends with a log that was followed by another one.
     pub to: u64,
     /// The head: ranges go on until `to` reaches it.
     pub size: u64,
@@ -47,10 +47,14 @@ impl Service {
     pub fn completeness(&self, who: &Principal, org: OrgId, filter: &Query, after: u64) -> Result<Completeness> {
         self.allow(who, Verb::ReadEvents, org)?;
         self.allow(who, Verb::ReadProofs, org)?;
-        let mut reading = self.reading(org, filter, true)?;
-        let size = reading.head.size;
+        let newest = self.newest_part(org)?;
+        let size = newest.shown(self.logs().head(&newest.log)?.size);
         let from = after.saturating_add(1);
-        let to = size.min(after.saturating_add(RANGE_ENTRIES_MAX)).max(after.min(size));
+        // One log at a time; past the end the newest one.
+        let part = self.part_of(org, from).map_or(newest, |(part, _)| part);
+        let mut reading = self.reading(part, filter, true)?;
+        let end = part.last.unwrap_or(size);
+        let to = end.min(after.saturating_add(RANGE_ENTRIES_MAX)).max(after.min(end));
         reading.cut(Order::Ascending, Some(after), Some(to));
         let mut found = Completeness {
             from,
@@ -77,7 +81,7 @@ impl Service {
                 found.evaluated += 1;
                 if let Verdict::Tainted(why) = verdict(state) {
                     by_index.remove(&record.number);
-                    found.tainted.push((record.number, why));
+                    found.tainted.push((part.shown(record.number), why));
                     continue;
                 }
                 let matches = reading.filter == Query::All
@@ -85,14 +89,14 @@ impl Service {
                 found.matching += u64::from(matches);
                 let indexed = record.number <= indexed_to;
                 match (matches, by_index.remove(&record.number)) {
-                    (true, false) if indexed => found.left_out.push(record.number),
-                    (false, true) => found.surplus.push(record.number),
+                    (true, false) if indexed => found.left_out.push(part.shown(record.number)),
+                    (false, true) => found.surplus.push(part.shown(record.number)),
                     _ => {}
                 }
             }
         }
         // What the index finds where the log has nothing.
-        found.surplus.extend(by_index);
+        found.surplus.extend(by_index.into_iter().map(|number| part.shown(number)));
         Ok(found)
     }
 }

@@ -70,6 +70,13 @@ pub(crate) struct Opened {
     replay: Replay<Stored>,
 }
 
+impl Opened {
+    /// The recording, any moment of which opens with one read.
+    pub(super) fn replay(&self) -> &Replay<Stored> {
+        &self.replay
+    }
+}
+
 /// What is needed to look into recordings.
 pub(crate) struct Looking {
     open: Mutex<VecDeque<(SessionId, Arc<Opened>)>>,
@@ -88,6 +95,12 @@ impl Looking {
             turns: (0..TURNS).map(|_| tokio::sync::Mutex::default()).collect(),
             fonts: Fonts::built_in(),
         }
+    }
+
+    /// Waits until nobody makes or removes the projection of this session, and keeps others from it.
+    pub async fn turn(&self, session: SessionId) -> tokio::sync::MutexGuard<'_, ()> {
+        let bytes = session.as_bytes();
+        self.turns[usize::from(bytes[bytes.len() - 1]) % TURNS].lock().await
     }
 
     /// Forgets a recording, because its files are going to be others.
@@ -158,10 +171,15 @@ impl Service {
         .await
     }
 
-    /// The numbers of the screens of a session: 1 to the number given.
-    pub async fn session_screens(&self, who: &Principal, org: OrgId, id: SessionId) -> Result<u64> {
+    /// What there is to say of a session's recording; its screens have the numbers from 1 on.
+    pub async fn session_summary(&self, who: &Principal, org: OrgId, id: SessionId) -> Result<Summary> {
         let session = self.find_for(who, org, id).await?;
-        Ok(self.opened(&session).await?.summary.screens)
+        Ok(self.opened(&session).await?.summary.clone())
+    }
+
+    /// Records that a picture of a screen, drawn before, is shown again; to be called before it is.
+    pub async fn show_picture_again(&self, who: &Principal, org: OrgId, id: SessionId, number: u64) -> Result<()> {
+        self.look(who, org, id, Access::Screenshot { screen: number }).await.map(drop)
     }
 
     /// The picture of a screen, a PNG; the same bytes each time. `None`: there is no screen of that number.
@@ -219,20 +237,19 @@ impl Service {
     }
 
     /// Finds a session and records that it is looked at.
-    async fn look(&self, who: &Principal, org: OrgId, id: SessionId, access: Access) -> Result<Session> {
+    pub(super) async fn look(&self, who: &Principal, org: OrgId, id: SessionId, access: Access) -> Result<Session> {
         let session = self.find_for(who, org, id).await?;
         self.record_access(who, &session, access).await?;
         Ok(session)
     }
 
     /// The files of a session's projection; made if they are not there.
-    async fn opened(&self, session: &Session) -> Result<Arc<Opened>> {
+    pub(super) async fn opened(&self, session: &Session) -> Result<Arc<Opened>> {
         let looking = &self.recordings().looking;
         if let Some(opened) = looking.find(session.id) {
             return Ok(opened);
         }
-        let bytes = session.id.as_bytes();
-        let _turn = looking.turns[usize::from(bytes[bytes.len() - 1]) % TURNS].lock().await;
+        let _turn = looking.turn(session.id).await;
         if let Some(opened) = looking.find(session.id) {
             return Ok(opened);
         }
@@ -314,11 +331,11 @@ fn damaged(what: &str) -> Error {
     Error::corrupt("the projection of this recording does not read; ask for it to be rebuilt", what.to_owned())
 }
 
-fn broken(error: &FileError) -> Error {
+pub(super) fn broken(error: &FileError) -> Error {
     damaged(&error.to_string())
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     super::read::blocking(work).await
 }
 

@@ -34,6 +34,7 @@ mod info;
 mod keeper;
 mod life;
 mod looking;
+mod playback;
 pub(crate) mod read;
 mod sweep;
 
@@ -58,6 +59,7 @@ pub use info::{
 };
 pub use life::ChunkReceipt;
 pub use looking::{ContentHit, ContentHits, HITS_MAX, IndexState};
+pub use playback::{Playback, PlaybackEvent, PlaybackWhat};
 pub use read::{RecordingReader, SESSIONS_PAGE_MAX, SessionCursor, SessionPage, SessionQuery};
 pub use sweep::Swept;
 

@@ -233,7 +233,8 @@ impl Service {
         let catalogue = &self.recordings().catalogue;
         let numbers = catalogue.search(ordinal, &filter::session(id), Order::Descending, None, 2)?;
         let found = self.sessions_at(org, log, &numbers)?;
-        found.into_iter().rfind(|session| session.id == id).ok_or_else(no_session)
+        // The newest entry first: an end says all that the start said.
+        found.into_iter().find(|session| session.id == id).ok_or_else(no_session)
     }
 
     /// The session that a client's id started.

@@ -71,7 +71,9 @@ impl Service {
         let keep = super::read::blocking(move || service.hashes(org, log, ordinal, session)).await?;
         let removed = self.recordings().blobs.sweep(log, session, &keep).await?;
         if removed > 0 {
-            // What was on its screen is made again of what is left, when somebody asks.
+            // What was on its screen is made again of what is left, when somebody asks. Whoever is making it now is waited for:
+            // that one may have read what is gone.
+            let _turn = self.recordings().looking.turn(session).await;
             let service = self.clone();
             super::read::blocking(move || service.drop_projection(log, session)).await?;
         }

@@ -301,6 +301,12 @@ fn published(
     }
     println!("log      {}", output::printable(&report.origin));
     println!("entries  {} read of {} ({} bytes)", report.entries_read, report.entries_expected, report.bytes_read);
+    if report.entries_pruned > 0 {
+        println!(
+            "pruned   the first {}, by a note of the log; their hashes are part of the root",
+            report.entries_pruned
+        );
+    }
     if with_bodies {
         println!(
             "bodies   {} read and held to their commitments, {} erased",
@@ -323,6 +329,9 @@ fn published(
         println!("undecided: {}", output::printable(why));
     }
     say_witnessed(&report.witnesses);
+    if let Some(learnt) = &report.learnt {
+        println!("note     {learnt}");
+    }
     if !trust.is_pinned {
         println!("note     the key was taken from the source itself; pin it with --vkey to know who signed");
     }

@@ -56,8 +56,9 @@ impl Found {
                 return Ok(());
             }
             self.outside = page.get("outside").and_then(Value::as_str).map(str::to_owned);
-            let end = *end
-                .get_or_insert(page.pointer("/head/size").and_then(Value::as_u64).context("the page names no head")?);
+            let end = *end.get_or_insert(
+                page.pointer("/head/last_seq").and_then(Value::as_u64).context("the page names no head")?,
+            );
             for event in events(&page)? {
                 let seq = event.get("seq").and_then(Value::as_u64).context("an event without its number")?;
                 if seq > end {

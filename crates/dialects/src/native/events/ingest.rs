@@ -32,7 +32,7 @@ pub struct ReceiptDocument<'a> {
     /// The origin of the log; in a batch it stands once, beside the receipts.
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<&'a str>,
-    /// The number in every API: index + 1.
+    /// The number in every API.
     seq: u64,
     /// Position of the leaf, from 0.
     index: u64,
@@ -175,7 +175,7 @@ pub async fn ingest(
     };
     let items = std::mem::take(&mut batch.items);
     let results = context.service.ingest(&call.who, call.org, items, IngestOptions { atomic }).await?;
-    let last = results.iter().flatten().map(|receipt| receipt.number).max();
+    let last = results.iter().flatten().map(|receipt| receipt.index + 1).max();
     let standing = match last.filter(|_| witnessed) {
         Some(last) => Some((last, context.service.wait_witnessed(&call.who, call.org, last).await?)),
         None => None,
@@ -299,9 +299,10 @@ async fn prove(
             proofs.push(match result {
                 Ok(receipt) => {
                     let (index, hashes, checkpoint) =
-                        match cosigned.as_ref().filter(|cosigned| receipt.number <= cosigned.size) {
+                        match cosigned.as_ref().filter(|cosigned| receipt.index < cosigned.size) {
                             Some(cosigned) => {
-                                let hashes = service.prove_inclusion(&who, org, receipt.index, cosigned.size)?;
+                                let (log, _) = service.head_of_number(&who, org, receipt.number)?;
+                                let hashes = service.prove_inclusion(&who, log, receipt.index, cosigned.size)?;
                                 (receipt.index, hashes, cosigned.note.to_string())
                             }
                             None => {

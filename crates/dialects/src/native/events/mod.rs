@@ -7,3 +7,5 @@ pub mod ingest;
 pub mod list;
 pub mod render;
 pub mod schema;
+pub mod summary;
+pub mod views;

@@ -4,6 +4,7 @@
 //! finishes it. Everything may be sent again: what is there is answered as before.
 
 pub mod life;
+pub mod playback;
 pub mod read;
 pub mod schema;
 pub mod upload;
