@@ -124,15 +124,16 @@ fn items(session: &Observation) -> Vec<String> {
 
 /// Every set of this many of the items, which are sorted.
 fn each_set(items: &[&String], size: usize, each: &mut dyn FnMut(String)) {
-    let all = items.len();
-    match size {
-        1 => items.iter().for_each(|item| each((*item).clone())),
-        2 => (0..all).for_each(|a| (a + 1..all).for_each(|b| each(format!("{} + {}", items[a], items[b])))),
-        _ => {
-            for a in 0..all {
-                for b in a + 1..all {
-                    (b + 1..all).for_each(|c| each(format!("{} + {} + {}", items[a], items[b], items[c])));
-                }
+    for (at, first) in items.iter().enumerate() {
+        if size == 1 {
+            each((*first).clone());
+            continue;
+        }
+        let rest = &items[at + 1..];
+        for (at, second) in rest.iter().enumerate() {
+            match size {
+                2 => each(format!("{first} + {second}")),
+                _ => rest[at + 1..].iter().for_each(|third| each(format!("{first} + {second} + {third}"))),
             }
         }
     }

@@ -70,7 +70,8 @@ fn keys() {
         }
         Observation { measures: Measures { keys, ..Measures::default() }, ..Observation::default() }
     };
-    check(&vec![typed(0); 10], &typed(50), Algorithm::Keystroke, 0.009_132, 68);
+    let alike: Vec<Observation> = (0..10).map(|_| typed(0)).collect();
+    check(&alike, &typed(50), Algorithm::Keystroke, 0.009_132, 68);
 }
 
 #[test]

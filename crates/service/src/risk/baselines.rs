@@ -56,6 +56,19 @@ pub struct Span {
     pub below: Option<u64>,
 }
 
+/// Which scores are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Of this user, exact; `None`: of everybody.
+    pub user: Option<&'a str>,
+    /// Of sessions that began at this time or later.
+    pub since_us: i64,
+    /// Of sessions whose end was recorded until this time.
+    pub until_us: Option<i64>,
+    /// Entries below this number.
+    pub below: Option<u64>,
+}
+
 impl Built {
     /// Builds from a history.
     pub fn new(history: &[Observation], as_of_us: i64, parameters: &Parameters) -> Built {
@@ -127,35 +140,31 @@ impl Service {
     pub(super) fn history(&self, org: OrgId, user: &str, span: Span) -> Result<(Vec<Observation>, bool)> {
         let since_us = span.as_of_us - LOOK_BACK_S * 1_000_000;
         let mut found = Vec::new();
-        let is_whole =
-            self.each_score(org, Some(user), since_us, Some(span.as_of_us - 1), span.below, &mut |score| {
-                found.push(score.said.observation);
-                found.len() < HISTORY_MAX
-            })?;
+        let wanted = Wanted { user: Some(user), since_us, until_us: Some(span.as_of_us - 1), below: span.below };
+        let is_whole = self.each_score(org, &wanted, &mut |score| {
+            found.push(score.said.observation);
+            found.len() < HISTORY_MAX
+        })?;
         Ok((found, !is_whole))
     }
 
-    /// Scores whose session began at this time or later, and, with `until_us`, was recorded until then; newest entry first.
-    /// True: `each` wanted all of them.
+    /// Reads scores, newest entry first, until `each` wants no more. True: it wanted all of them.
     pub(super) fn each_score(
         &self,
         org: OrgId,
-        user: Option<&str>,
-        since_us: i64,
-        until_us: Option<i64>,
-        below: Option<u64>,
+        wanted: &Wanted,
         each: &mut dyn FnMut(SessionScore) -> bool,
     ) -> Result<bool> {
         let (log, ordinal) = self.log_and_ordinal(org)?;
-        let query = filter::scores(user, Some(since_us), until_us);
-        let mut after = below;
+        let query = filter::scores(wanted.user, Some(wanted.since_us), wanted.until_us);
+        let mut after = wanted.below;
         loop {
             let numbers = self.recordings().catalogue.search(ordinal, &query, Order::Descending, after, PAGE)?;
             let Some(last) = numbers.last() else { return Ok(true) };
             after = Some(*last);
             for score in self.scores_at(org, log, &numbers)? {
                 // The catalogue does not tell upper from lower case.
-                if user.is_none_or(|user| score.said.user.as_deref() == Some(user)) && !each(score) {
+                if wanted.user.is_none_or(|user| score.said.user.as_deref() == Some(user)) && !each(score) {
                     return Ok(false);
                 }
             }
@@ -196,7 +205,9 @@ impl Service {
         let built_us = self.risk().built_us(ordinal, now_us, None);
         let look_back_us = LOOK_BACK_S * 1_000_000;
         let mut sessions: Vec<(i64, Observation)> = Vec::new();
-        self.each_score(org, Some(user), built_us - 2 * look_back_us, Some(built_us - 1), None, &mut |score| {
+        let since_us = built_us - 2 * look_back_us;
+        let wanted = Wanted { user: Some(user), since_us, until_us: Some(built_us - 1), below: None };
+        self.each_score(org, &wanted, &mut |score| {
             sessions.push((score.ended_us(), score.said.observation));
             sessions.len() < HISTORY_MAX
         })?;

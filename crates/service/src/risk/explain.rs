@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use behaviour::{Algorithm, LOOK_BACK_S, Observation, Parameters, Steps, aggregate};
 use jiff::Timestamp;
 
-use super::baselines::{Built, DAY_US, Span};
+use super::baselines::{Built, DAY_US, Span, Wanted};
 use super::entry::SessionScore;
 use super::scoring::said;
 use super::table::timestamp;
@@ -162,7 +162,8 @@ impl Service {
         let built_us = self.built_at(org, as_of_us)?;
         // When something of this user was scored last, whether or not the session still counts.
         let (mut last_us, mut is_known) = (None, false);
-        self.each_score(org, Some(id), i64::MIN, None, None, &mut |score| {
+        let of_user = Wanted { user: Some(id), since_us: i64::MIN, until_us: None, below: None };
+        self.each_score(org, &of_user, &mut |score| {
             let is_then = score.scored_at <= as_of;
             is_known |= is_then;
             if is_then && score.said.aggregated.is_some() {
@@ -175,7 +176,7 @@ impl Service {
         }
         let since_us = built_us - LOOK_BACK_S * 1_000_000;
         let mut scores = Vec::new();
-        let is_whole = self.each_score(org, Some(id), since_us, None, None, &mut |score| {
+        let is_whole = self.each_score(org, &Wanted { since_us, ..of_user }, &mut |score| {
             if score.scored_at <= as_of {
                 scores.push(score);
             }

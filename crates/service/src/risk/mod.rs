@@ -3,14 +3,14 @@
 //! **Promise.** Every session that is over gets one score entry in the log (`entry.rs`): what was seen, by which method, against
 //! which baselines, and what came of it. Scores are computed in the order in which sessions ended, so the history behind a
 //! score is a fixed part of the log: computed again from it, on any later day, the numbers are the same, bit for bit
-//! ([`recompute`](Service::recompute_user)). The list of users is a projection of these entries.
+//! ([`recompute_user`](crate::Service::recompute_user)). The list of users is a projection of these entries.
 //!
 //! ```text
 //! session.finished ──▶ waits ──▶ indexed ──▶ observation ──▶ baselines as of the last build ──▶ session.scored ──▶ users
 //! ```
 //!
 //! **Builds.** Baselines look back 90 days from the last build: midnight UTC, or later the same day by order
-//! ([`Service::build_baselines`]). A baseline is a function of the log and of that time, so nothing has to run at midnight: it
+//! ([`build_baselines`](crate::Service::build_baselines)). A baseline is a function of the log and of that time, so nothing has to run at midnight: it
 //! is built when it is first needed (`docs/decisions/0018-a-score-is-an-entry.md`).
 //!
 //! **Limits.** [`HISTORY_MAX`] sessions of one baseline, [`USERS_MAX`] users of an organisation,
