@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests compare us with: foreign decryption tools (Debian `seccure`; PyPI `seccure`, `cryptography`), curl, openssl,
+# Installs what the tests compare us with: foreign decryption tools (Debian `seccure`; PyPI `seccure`, `cryptography`), the Sigma validator (PyPI `sigma-cli`), curl, openssl,
 # and outsiders that check our proofs: Go with golang.org/x/mod (Debian) and `@sigstore/verify` (npm).
 # Python packages go into .tools/venv and npm packages into .tools/npm, so nothing of the system's own changes. Says what it did;
 # fails if it can't.
@@ -42,6 +42,11 @@ if ! "$venv/bin/python3" -c 'import seccure, cryptography' >/dev/null 2>&1; then
   echo "test tools: installing from PyPI into $venv: seccure cryptography"
   python3 -m venv "$venv"
   "$venv/bin/python3" -m pip install -q seccure==0.5.0 cryptography==50.0.2
+fi
+
+if [ ! -x "$venv/bin/sigma" ]; then
+  echo "test tools: installing from PyPI into $venv: sigma-cli"
+  "$venv/bin/python3" -m pip install -q sigma-cli==3.1.0
 fi
 
 npm=.tools/npm

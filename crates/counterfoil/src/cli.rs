@@ -7,9 +7,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 mod proofs;
 mod sessions;
+mod users;
 
 pub use proofs::*;
 pub use sessions::*;
+pub use users::*;
 
 /// One tamper-evident audit trail behind the audit APIs people already use.
 #[derive(Debug, Parser)]
@@ -84,6 +86,12 @@ pub enum Command {
     /// Recorded sessions: list, show, download.
     #[command(subcommand)]
     Sessions(Sessions),
+    /// Audited users: list, show, explain and recompute their scores, build baselines.
+    #[command(subcommand)]
+    Users(Users),
+    /// Detection rules: list them with how they stand. What they found: `query action:detection.finding`.
+    #[command(subcommand)]
+    Rules(Rules),
     /// Check what was promised, without trusting the server.
     #[command(subcommand)]
     Verify(Verify),

@@ -68,6 +68,23 @@ struct File {
     timestamps: Option<TimestampsFile>,
     recordings: Option<RecordingsFile>,
     sps: Option<SpsFile>,
+    risk: Option<RiskFile>,
+    detection: Option<DetectionFile>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DetectionFile {
+    enabled: Option<bool>,
+    rules: Option<PathBuf>,
+    webhook: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RiskFile {
+    disabled: Option<Vec<String>>,
+    trusted: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -155,6 +172,15 @@ pub struct Settings {
     pub octopai_audience: Setting<String>,
     pub sps_idle_seconds: Setting<u64>,
     pub sps_search_role: Setting<String>,
+    /// Algorithms that sessions are not scored by.
+    pub risk_disabled: Setting<Vec<String>>,
+    /// Algorithms whose score is never dropped from the aggregate.
+    pub risk_trusted: Setting<Vec<String>>,
+    pub detection_enabled: Setting<bool>,
+    /// A folder of Sigma files beside our own rules.
+    pub detection_rules: Setting<Option<PathBuf>>,
+    /// Where findings are sent to.
+    pub detection_webhook: Setting<Option<String>>,
     /// Trust policy (C2SP tlog-policy) whose witnesses are asked to cosign every log.
     pub witnesses_policy: Setting<Option<PathBuf>>,
     /// Policies of single organisations, by slug.
@@ -205,6 +231,8 @@ impl Settings {
         let lockout = from_file.lockout.unwrap_or_default();
         let octopai = from_file.octopai.unwrap_or_default();
         let sps = from_file.sps.unwrap_or_default();
+        let risk = from_file.risk.unwrap_or_default();
+        let detection = from_file.detection.unwrap_or_default();
         let verification = from_file.verification.unwrap_or_default();
         let witnesses = from_file.witnesses.unwrap_or_default();
         let timestamps = from_file.timestamps.unwrap_or_default();
@@ -248,6 +276,11 @@ impl Settings {
             octopai_audience: layers.or_default("", None, octopai.audience, "Counterfoil".to_owned()),
             sps_idle_seconds: layers.or_default("", None, sps.idle_seconds, 1_200),
             sps_search_role: layers.or_default("", None, sps.search_role, "search-local".to_owned()),
+            risk_disabled: layers.or_default("", None, risk.disabled, Vec::new()),
+            risk_trusted: layers.or_default("", None, risk.trusted, Vec::new()),
+            detection_enabled: layers.or_default("", None, detection.enabled, true),
+            detection_rules: layers.only_filed(detection.rules),
+            detection_webhook: layers.only_filed(detection.webhook),
             witnesses_policy: layers.only_filed(witnesses.policy),
             witnesses_organisations: layers.or_default("", None, witnesses.organisations, BTreeMap::new()),
             witnesses_patience_seconds: layers.or_default("", None, witnesses.patience_seconds, 600),
@@ -314,6 +347,11 @@ impl Settings {
             row("octopai.audience", &self.octopai_audience, |v| format!("{v:?}")),
             row("sps.idle_seconds", &self.sps_idle_seconds, |v| v.to_string()),
             row("sps.search_role", &self.sps_search_role, |v| format!("{v:?}")),
+            row("risk.disabled", &self.risk_disabled, |v| format!("{v:?}")),
+            row("risk.trusted", &self.risk_trusted, |v| format!("{v:?}")),
+            row("detection.enabled", &self.detection_enabled, ToString::to_string),
+            row("detection.rules", &self.detection_rules, text),
+            row("detection.webhook", &self.detection_webhook, text),
             row("witnesses.policy", &self.witnesses_policy, text),
             row("witnesses.organisations", &self.witnesses_organisations, |v| format!("{v:?}")),
             row("witnesses.patience_seconds", &self.witnesses_patience_seconds, ToString::to_string),

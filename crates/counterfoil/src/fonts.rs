@@ -55,7 +55,10 @@ mod tests {
     #[test]
     fn a_folder_that_holds_no_fonts_is_refused_by_name() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let refused = |path: &Path| format!("{:#}", read(path).err().expect("refused"));
+        let refused = |path: &Path| {
+            let Err(error) = read(path) else { panic!("{} was taken", path.display()) };
+            format!("{error:#}")
+        };
         assert!(refused(&folder.path().join("missing")).contains("missing"));
         fs::write(folder.path().join("README"), "no font").expect("a file");
         assert!(refused(folder.path()).contains(".ttf"));

@@ -84,6 +84,8 @@ fn run(cli: &Cli, matches: &clap::ArgMatches) -> anyhow::Result<ExitCode> {
         Command::Record(args) => cmd::record::run(args),
         Command::Play(args) => cmd::play::run(args).map(done),
         Command::Sessions(command) => cmd::sessions::run(command).map(done),
+        Command::Users(command) => cmd::users::run(command),
+        Command::Rules(command) => cmd::rules::run(command).map(done),
         Command::Verify(cli::Verify::Log(args)) => cmd::verify::log(args),
         Command::Verify(cli::Verify::Proof(args)) => cmd::verify::single::proof(args),
         Command::Verify(cli::Verify::Bundle(args)) => cmd::verify::single::bundle(args),
@@ -109,6 +111,7 @@ fn run(cli: &Cli, matches: &clap::ArgMatches) -> anyhow::Result<ExitCode> {
 fn is_verifying(command: &Command) -> bool {
     match command {
         Command::Verify(_) | Command::Prove(_) | Command::Watch(_) | Command::Fsck(_) => true,
+        Command::Users(command) => matches!(command, cli::Users::Recompute { .. }),
         Command::Query(args) => args.verify,
         _ => false,
     }

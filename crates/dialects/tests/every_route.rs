@@ -13,7 +13,7 @@ use axum::body::Body;
 use axum::http::Request;
 use dialects::http::route::{Needs, RouteSpec};
 use serde_json::Value;
-use service::recordings::{Finish, NewSession};
+use service::recordings::{Finish, NewSession, SessionInfo, SessionUser};
 use service::{NewToken, Principal, Role, Scope, TokenForm, Verb};
 use support::{PASSWORD, World, scoped_token, token};
 
@@ -225,6 +225,18 @@ async fn request(
     };
     let is_sps = dialects::sps::ROUTES.contains(spec);
     let id = if is_sps && spec.path.contains("{id}") { recorded(world, ann).await } else { id };
+    if spec.path.contains("{user}") {
+        recorded(world, ann).await;
+    }
+    let session = match spec.path.ends_with("/score") {
+        false => session,
+        true => {
+            let session = recorded(world, ann).await;
+            // It has its score a moment later.
+            world.settled().await;
+            session
+        }
+    };
     if spec.path.ends_with("/screenshots/{record}") {
         // Only what was drawn can be fetched.
         let cookie = format!("session_id={}", token(&world.service, ann, ann.account, None).await);
@@ -256,6 +268,7 @@ async fn request(
         .replace("{name}", KEY_NAME)
         .replace("{session}", &session)
         .replace("{record}", "1")
+        .replace("{user}", "carl")
         .replace("{*rest}", rest)
         .replace("{rest}", rest);
     let path = match path.rsplit('/').next() {
@@ -295,7 +308,9 @@ async fn request(
 
 /// A recorded session, the same one each time.
 async fn recorded(world: &World, ann: &Principal) -> String {
-    let new = NewSession { client_id: Some("recorded".to_owned()), ..NewSession::default() };
+    let user = SessionUser { name: Some("carl".to_owned()), ..SessionUser::default() };
+    let info = SessionInfo { user, ..SessionInfo::default() };
+    let new = NewSession { client_id: Some("recorded".to_owned()), info };
     let (session, is_there) = world.service.start_session(ann, world.org, new).await.unwrap();
     if !is_there {
         let bytes = "{\"version\":2,\"width\":80,\"height\":24}\n[0.5,\"o\",\"hello\"]\n";

@@ -6,6 +6,7 @@
 //!
 //! Steps besides `Request` and `Reply`: `Clock +90s` moves the clock, `From 198.51.100.4` changes the caller's address,
 //! `Let token /accessToken` keeps a part of the last reply (a JSON pointer) for `{{token}}` in later requests,
+//! `Role search-minion` makes the node one of that role,
 //! `Token name {…}` makes an unsigned event token of these claims for `{{name}}`, and `Claims` shows what the event tokens of
 //! the last reply say, one line each: written like a reply, for the eyes of whoever reviews.
 
@@ -122,6 +123,7 @@ async fn play(mut script: Script) -> String {
                 let token = format!("eyJhbGciOiJub25lIn0.{}.", URL_SAFE_NO_PAD.encode(claims));
                 world.names.insert(name.to_owned(), token);
             }
+            "Role" => world.take_role(section.rest.parse().unwrap()),
             "Claims" => {
                 let (_, body) = reply.as_ref().expect("Claims come after a reply");
                 script.sections.push(script::Section { text: claims(body), ..section });

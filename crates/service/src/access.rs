@@ -107,6 +107,8 @@ pub enum Verb {
     RecordSessions,
     /// List recorded sessions, read, search and look at them.
     ViewSessions,
+    /// Order a build of the baselines of users.
+    BuildBaselines,
     /// Read, search, follow and export events.
     ReadEvents,
     /// Read events through log extraction.
@@ -152,6 +154,7 @@ pub const TABLE: &[Rule] = &[
     Rule { verb: Verb::IngestEvents,        roles: &[Role::Admin, Role::Sender],                   scope: Some(Scope::Ingest),  attempt: "hand in events" },
     Rule { verb: Verb::RecordSessions,      roles: &[Role::Admin, Role::Sender],                   scope: Some(Scope::Ingest),  attempt: "record sessions" },
     Rule { verb: Verb::ViewSessions,        roles: &[Role::Admin, Role::Auditor],                  scope: Some(Scope::Read),    attempt: "view recorded sessions" },
+    Rule { verb: Verb::BuildBaselines,      roles: ADMIN,                                          scope: Some(Scope::Admin),   attempt: "build baselines" },
     Rule { verb: Verb::ReadEvents,          roles: &[Role::Admin, Role::Auditor],                  scope: Some(Scope::Read),    attempt: "read events" },
     Rule { verb: Verb::ExtractEvents,       roles: &[Role::Admin, Role::Auditor, Role::Extractor], scope: Some(Scope::Extract), attempt: "extract events" },
     Rule { verb: Verb::ReadProofs,          roles: &[Role::Admin, Role::Auditor],                  scope: Some(Scope::Proofs),  attempt: "read proofs" },
@@ -167,10 +170,11 @@ pub const TABLE: &[Rule] = &[
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Verb; 14] = [
+    pub const ALL: [Verb; 15] = [
         Verb::IngestEvents,
         Verb::RecordSessions,
         Verb::ViewSessions,
+        Verb::BuildBaselines,
         Verb::ReadEvents,
         Verb::ExtractEvents,
         Verb::ReadProofs,

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use log::{Clock, Entropy, SystemClock, SystemEntropy};
 
+use crate::detection::DetectionOptions;
 use crate::outbound::Outbound;
 use crate::recordings::RecordingOptions;
+use crate::risk::RiskOptions;
 pub use crate::verification::VerificationOptions;
 use crate::witnesses::Witnessing;
 
@@ -32,6 +34,10 @@ pub struct Config {
     pub verification: VerificationOptions,
     /// How recorded sessions are kept.
     pub recordings: RecordingOptions,
+    /// How sessions are scored.
+    pub risk: RiskOptions,
+    /// What is detected. Off by itself.
+    pub detection: DetectionOptions,
     /// Who is to witness the logs.
     pub witnessing: Witnessing,
     /// The time-stamp authority (RFC 3161) that is asked on request; its address.
@@ -53,6 +59,8 @@ impl Config {
             index: IndexOptions::default(),
             verification: VerificationOptions::default(),
             recordings: RecordingOptions::default(),
+            risk: RiskOptions::default(),
+            detection: DetectionOptions::default(),
             witnessing: Witnessing::default(),
             timestamp_url: None,
             outbound: Outbound::default(),

@@ -26,6 +26,8 @@
 //! | logs | `log_keys` `rotate_log_key` `erase_events` `prune_events` `set_legal_hold` `legal_hold` `log_standing` `close_log` `open_successor` `adopt_log` `acknowledge_taint` `verify_all_logs` |
 //! | events out | `query` `query_refined` `query_by_time` `count` `summary` `get` `find` `follow` `completeness` |
 //! | recordings | `start_session` `append_chunk` `finish_session` `sessions` `count_sessions` `session` `session_chunks` `read_recording` `session_playback` `session_accesses` `sweep_recordings` |
+//! | users | `users` `user` `count_users` `session_score` `explain_session` `recompute_user` `build_baselines` |
+//! | detection | `rules` |
 //! | proofs | `head` `checkpoint_at` `vkey` `tile` `bundle` `prove_inclusion` `prove_consistency` `prove_event` `evidence` |
 //! | outsiders | `shown` `policy` `witness_standing` `timestamp` `timestamp_at` |
 //!
@@ -35,6 +37,7 @@ pub mod access;
 mod accounts;
 pub mod config;
 mod control;
+pub mod detection;
 mod encoding;
 pub mod erasure;
 mod error;
@@ -60,6 +63,7 @@ pub mod query;
 pub mod recordings;
 pub mod refine;
 mod retention;
+pub mod risk;
 mod sealing;
 mod secrets;
 mod service;
@@ -74,6 +78,8 @@ pub use jiff::Timestamp;
 /// Whether a log takes entries, and why not.
 pub use log::{LogId, LogState, ReadOnlyReason};
 
+/// Algorithms by name, and what they see.
+pub use behaviour;
 /// Stores for recordings, for the program to configure.
 pub use object_store;
 /// The query tree and the native query language, for dialects that make queries.
@@ -87,6 +93,7 @@ pub use tlog;
 pub use access::{Caller, Principal, Role, Scope, Verb};
 pub use accounts::{AccountChange, AccountInfo, NewAccount};
 pub use config::{Config, IndexOptions, Lockout, PasswordCost, VerificationOptions};
+pub use detection::DetectionOptions;
 pub use erasure::{ErasureDone, ErasureOrder};
 pub use error::{Error, ErrorKind, Result};
 pub use evidence::Evidence;
@@ -108,6 +115,7 @@ pub use query::complete::Completeness;
 pub use query::{EventQuery, Order, Page, Purpose};
 pub use recordings::{BlobStore, RecordingOptions, SessionId};
 pub use retention::{PruneDone, PruneTo};
+pub use risk::RiskOptions;
 pub use service::{Rebuilt, Service};
 pub use status::{LogStatus, Status};
 pub use timestamps::Stamped;

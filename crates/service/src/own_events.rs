@@ -15,6 +15,10 @@
 //! | `disk.full` | system | the disk is full; written from the space kept for it, to the control log | at once |
 //! | `witness.alarm` | system | a witness remembers another history of the log, which is read-only from then on | soon, in the control log |
 //! | `session.started`, `session.chunk`, `session.finished` | session | a recording, see `recordings` | before the answer |
+//! | `session.scored` | session | a recording that is over was scored, see `risk` | by itself, in the order in which sessions ended |
+//! | `scoring.changed` | system | sessions are scored by another method or other parameters from now on, with before and after | before the first such score |
+//! | `baselines.built` | admin | somebody ordered a build of the baselines | before the answer |
+//! | `detection.finding` | system | a rule found something, see `detection` | by itself |
 //! | `session.downloaded`, `session.viewed`, `session.screenshot` | session | somebody looked at a recording | before the answer; the rest of a minute coalesced |
 //! | `events.extracted` | system | events were handed out: how many, and which numbers | soon, coalesced |
 //!

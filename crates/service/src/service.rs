@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::access::{Caller, Principal};
 use crate::config::Config;
 use crate::control::{Control, snapshot_path};
+use crate::detection::Detection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::{Folder, Instance, apart, index_path};
 use crate::lockout::Lockouts;
@@ -27,6 +28,7 @@ use crate::own_events::{self, OwnEvents};
 use crate::passwords::Passwords;
 use crate::projection::Projections;
 use crate::recordings::{Recordings, catalogue, indexing};
+use crate::risk::Risk;
 use crate::sealing::Sealer;
 use crate::secrets;
 use crate::verification::{VerificationOptions, Verifications};
@@ -54,6 +56,12 @@ pub(crate) struct Inner {
     addresses: Mutex<HashMap<TokenId, Vec<IpAddr>>>,
     projections: Projections,
     recordings: Recordings,
+    risk: Arc<Risk>,
+    /// Scores sessions.
+    scorer: Mutex<Option<JoinHandle<()>>>,
+    detection: Arc<Detection>,
+    /// Looks at events.
+    detector: Mutex<Option<JoinHandle<()>>>,
     verifications: Verifications,
     verification: VerificationOptions,
     /// Held while logs are verified as a whole.
@@ -102,7 +110,10 @@ impl Service {
         let runtime =
             Handle::try_current().map_err(|e| Error::internal("opened outside of a runtime").with_source(e))?;
         projections.start(runtime)?;
-        let recordings = Recordings::open(&config.data, config.recordings, logs.clone(), Arc::clone(&control))?;
+        let detection = Arc::new(Detection::new(config.detection, &config.data));
+        let risk = Arc::new(Risk::new(&config.risk));
+        let recordings =
+            Recordings::open(&config.data, config.recordings, logs.clone(), Arc::clone(&control), Arc::clone(&risk))?;
         let witnesses = Arc::new(Witnesses::open(
             &config.data,
             config.witnessing,
@@ -131,6 +142,10 @@ impl Service {
                 addresses: Mutex::default(),
                 projections,
                 recordings,
+                risk,
+                scorer: Mutex::new(None),
+                detection,
+                detector: Mutex::new(None),
                 witnesses: Arc::clone(&witnesses),
                 outbound: config.outbound,
                 timestamp_url: config.timestamp_url,
@@ -159,6 +174,8 @@ impl Service {
         let alarmed = move |log, alarm: &Alarm| told.soon(log, None, None, &own_events::witness_alarm(alarm));
         tokio::spawn(asking.run(stopped.clone(), subjects, alarmed));
         *service.inner.keeper.lock() = service.keep_recordings(stopped.clone())?;
+        *service.inner.scorer.lock() = Some(service.keep_scoring(stopped.clone()));
+        *service.inner.detector.lock() = service.keep_detecting(stopped.clone());
         *service.inner.own_writer.lock() = Some(tokio::spawn(own.run(stopped, tick)));
         Ok(service)
     }
@@ -169,7 +186,15 @@ impl Service {
         self.inner.stop.send_replace(true);
         let writer = self.inner.own_writer.lock().take();
         let keeper = self.inner.keeper.lock().take();
-        for (task, what) in [(writer, "the writer of own events"), (keeper, "the keeper of recordings")] {
+        let scorer = self.inner.scorer.lock().take();
+        let detector = self.inner.detector.lock().take();
+        let tasks = [
+            (detector, "detection"),
+            (scorer, "the scorer of sessions"),
+            (writer, "the writer of own events"),
+            (keeper, "the keeper of recordings"),
+        ];
+        for (task, what) in tasks {
             if let Some(task) = task
                 && let Err(error) = task.await
             {
@@ -199,7 +224,8 @@ impl Service {
         let folder = Folder::open(&config.data)?;
         catalogue::remove(&config.data)?;
         indexing::remove_all(&config.data)?;
-        for path in [index_path(&config.data), snapshot_path(&config.data)] {
+        let remembered = config.data.join("state").join("detection.json");
+        for path in [index_path(&config.data), snapshot_path(&config.data), remembered] {
             let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             match removed {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
@@ -216,7 +242,8 @@ impl Service {
             Projections::open(&index_path(&config.data), config.index, logs.clone(), Arc::clone(&control))?;
         let rebuilt = projections.catch_up_blocking(progress);
         projections.stop();
-        let sessions = catalogue::Catalogue::open(&config.data, logs.clone(), Arc::clone(&control))?;
+        let risk = Arc::new(Risk::new(&config.risk));
+        let sessions = catalogue::Catalogue::open(&config.data, logs.clone(), Arc::clone(&control), risk)?;
         sessions.catch_up(&|| false)?;
         drop(sessions);
         control.write_snapshot();
@@ -230,8 +257,10 @@ impl Service {
         // What the clock has made due would otherwise be written with the next tick, whenever that is.
         self.expire_locks();
         self.end_idle_sessions().await;
+        self.settle_scores().await;
         self.own().flush(false);
         self.inner.own.settle().await;
+        self.settle_detection().await;
         self.inner.projections.settle().await;
     }
 
@@ -327,6 +356,14 @@ impl Service {
 
     pub(crate) fn recordings(&self) -> &Recordings {
         &self.inner.recordings
+    }
+
+    pub(crate) fn detection(&self) -> &Arc<Detection> {
+        &self.inner.detection
+    }
+
+    pub(crate) fn risk(&self) -> &Arc<Risk> {
+        &self.inner.risk
     }
 
     pub(crate) fn projections(&self) -> &Projections {

@@ -10,7 +10,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Router, routing};
 use serde_json::json;
-use service::{BlobStore, Config, Outbound, RecordingOptions, Service, Witnessing};
+use service::behaviour::Algorithm;
+use service::{BlobStore, Config, DetectionOptions, Outbound, RecordingOptions, RiskOptions, Service, Witnessing};
 use tlog::policy::Policy;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -61,6 +62,8 @@ pub fn service_config(settings: &Settings) -> anyhow::Result<Config> {
     config.verification.every = (hours > 0).then(|| Duration::from_secs(u64::from(hours) * 3_600));
     config.verification.bytes_per_second = mebibytes(settings.verify_mib_per_second.value) as u64;
     config.recordings = recordings(settings)?;
+    config.risk = risk(settings)?;
+    config.detection = detection(settings)?;
     config.witnessing = witnessing(settings)?;
     config.timestamp_url.clone_from(&settings.timestamps_url.value);
     config.outbound = Outbound(Some(Arc::new(Http::new(settings.witnesses_ca_cert.value.as_deref())?)));
@@ -82,6 +85,40 @@ fn recordings(settings: &Settings) -> anyhow::Result<RecordingOptions> {
         open_sessions_max: settings.recordings_open_max.value,
         idle_timeout: minutes(settings.recordings_idle_minutes.value),
         sweep_every: (hours > 0).then(|| Duration::from_secs(u64::from(hours) * 3_600)),
+    })
+}
+
+fn detection(settings: &Settings) -> anyhow::Result<DetectionOptions> {
+    let mut rules = Vec::new();
+    if let Some(folder) = &settings.detection_rules.value {
+        let list =
+            std::fs::read_dir(folder).with_context(|| format!("reading detection.rules {}", folder.display()))?;
+        let mut paths = list.map(|entry| Ok(entry?.path())).collect::<anyhow::Result<Vec<PathBuf>>>()?;
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml"));
+        paths.sort();
+        for path in paths {
+            let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+            let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+            rules.push((name, text));
+        }
+    }
+    let webhook_url = settings.detection_webhook.value.clone();
+    Ok(DetectionOptions { enabled: settings.detection_enabled.value, rules, webhook_url })
+}
+
+fn risk(settings: &Settings) -> anyhow::Result<RiskOptions> {
+    let named = |setting: &str, names: &[String]| {
+        let read = |name: &String| {
+            Algorithm::from_name(name).ok_or_else(|| {
+                let known = Algorithm::ALL.map(Algorithm::as_str).join(", ");
+                output::usage(format!("{setting}: {name:?} is no algorithm; there are: {known}"))
+            })
+        };
+        names.iter().map(read).collect::<anyhow::Result<_>>()
+    };
+    Ok(RiskOptions {
+        disabled: named("risk.disabled", &settings.risk_disabled.value)?,
+        trusted: named("risk.trusted", &settings.risk_trusted.value)?,
     })
 }
 

@@ -12,9 +12,11 @@ mod outsiders;
 mod paging;
 mod parameters;
 pub mod problem;
+pub mod rules;
 mod session;
 pub mod sessions;
 mod tokens;
+pub mod users;
 pub mod wire;
 
 pub use session::usable_scopes;
@@ -122,6 +124,18 @@ routes! {
     GET "/v1/orgs/{org}/sessions/{session}/playback" => sessions::playback::playback, Needs::Verb(Verb::ViewSessions);
     /// Finish recording a session.
     POST "/v1/orgs/{org}/sessions/{session}/finish" => sessions::life::finish, Needs::Verb(Verb::RecordSessions);
+    /// Why a session has its score.
+    GET "/v1/orgs/{org}/sessions/{session}/score" => users::explain, Needs::Verb(Verb::ViewSessions);
+    /// List audited users.
+    GET "/v1/orgs/{org}/users" => users::list, Needs::Verb(Verb::ViewSessions);
+    /// Look at an audited user.
+    GET "/v1/orgs/{org}/users/{user}" => users::show, Needs::Verb(Verb::ViewSessions);
+    /// Compute a user's score again, as of a past time.
+    GET "/v1/orgs/{org}/users/{user}/recomputed" => users::recomputed, Needs::Verb(Verb::ViewSessions);
+    /// List detection rules.
+    GET "/v1/orgs/{org}/rules" => rules::list, Needs::Verb(Verb::ReadEvents);
+    /// Build the baselines now.
+    POST "/v1/orgs/{org}/baselines" => users::build, Needs::Verb(Verb::BuildBaselines);
     /// Look at an organisation's log.
     GET "/v1/orgs/{org}/log" => log_files::log, Needs::Verb(Verb::ReadProofs);
     /// Replace the key that signs the log.

@@ -5,7 +5,9 @@ use http::{StatusCode, header};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{accounts, events, keys, log_files, logs, organisations, outsiders, session, sessions, tokens};
+use super::{
+    accounts, events, keys, log_files, logs, organisations, outsiders, rules, session, sessions, tokens, users,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -26,6 +28,8 @@ use super::{accounts, events, keys, log_files, logs, organisations, outsiders, s
         sessions::content::search, sessions::content::search_all, sessions::content::commands,
         sessions::screens::screen, sessions::screens::picture, sessions::screens::replay,
         sessions::playback::playback,
+        users::list, users::show, users::recomputed, users::explain, users::build,
+        rules::list,
         log_files::log, log_files::checkpoint, log_files::checkpoint_at, log_files::tile, log_files::proof,
         log_files::extends, log_files::keys, log_files::key_note, log_files::state,
         logs::rotate_key, logs::erase, logs::prune, logs::hold, logs::close, logs::open, logs::adopt, logs::acknowledge,

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 use service::Timestamp;
 use service::recordings::{EndReason, Endpoint, Session};
+use service::risk::SessionScore;
 
 use super::message::time;
 
@@ -17,6 +18,8 @@ pub struct Known {
     pub has_titles: bool,
     /// Commands among those that the vendor calls interesting.
     pub interesting: Vec<String>,
+    /// How far it is from what is usual for its user.
+    pub score: Option<SessionScore>,
 }
 
 /// The address of a session.
@@ -65,6 +68,10 @@ pub fn body(session: &Session, known: &Known, node_id: &str, now: Timestamp) -> 
         "alerts": link("alerts"),
         "analytics": {
             "interesting_events": known.interesting,
+            "score": known.score.as_ref().and_then(score),
+            "scripted": known.score.as_ref().map(|score| score.said.scripted.scripted),
+            "scripted_results": known.score.as_ref().map(|score| json!(score.said.scripted.results)),
+            "tags": known.score.as_ref().filter(|score| score.said.scripted.scripted).map(|_| ["scripted"]),
             "bucketed_duration": bucket(seconds),
             "bucketed_starting_hour": format!("{:02}-{:02}", hour, (hour + 1) % 24),
         },
@@ -99,6 +106,14 @@ pub fn body(session: &Session, known: &Known, node_id: &str, now: Timestamp) -> 
     body["end_time"] = session.ended.as_ref().map_or(Value::Null, |ended| time(ended.at).into());
     body["trail_download_link"] = if has_trail { json!(format!("{href}/audit_trail")) } else { Value::Null };
     body
+}
+
+/// The scores of a session; none without one.
+fn score(score: &SessionScore) -> Option<Value> {
+    let aggregated = score.said.aggregated?;
+    let details: Map<String, Value> =
+        score.said.scores.iter().map(|(name, score)| (name.to_string(), json!({"score": score}))).collect();
+    Some(json!({"aggregated": aggregated, "details": details}))
 }
 
 /// Whether the recording stopped before the session did.

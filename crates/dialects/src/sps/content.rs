@@ -130,13 +130,18 @@ fn status(state: &IndexState) -> &'static str {
 }
 
 /// What a session's body says of its content.
-pub fn known(service: &Service, session: &Session) -> Known {
-    match service.session_index(session) {
+pub fn known(service: &Service, call: &Call, session: &Session) -> Known {
+    let score = service.session_score(&call.who, session.org, session.id).unwrap_or_else(|error| {
+        tracing::warn!(?error, session = %session.id, "the score of a session is not known");
+        None
+    });
+    let indexed = match service.session_index(session) {
         Ok(IndexState::Indexed(summary)) => Known {
             index_status: Some("INDEXED"),
             has_commands: summary.has_commands,
             has_titles: summary.has_titles,
             interesting: summary.interesting,
+            score: None,
         },
         Ok(IndexState::Recording) => Known { index_status: Some("INDEXING_NOT_REQUIRED"), ..Known::default() },
         Ok(IndexState::Pending) => Known { index_status: Some("INDEXING_IN_PROGRESS"), ..Known::default() },
@@ -144,7 +149,8 @@ pub fn known(service: &Service, session: &Session) -> Known {
             tracing::warn!(?error, session = %session.id, "the state of an index is not known");
             Known::default()
         }
-    }
+    };
+    Known { score, ..indexed }
 }
 
 /// Whether what was on a session's screen matches, for the filter of a list.

@@ -77,6 +77,13 @@ impl Failure {
         Failure::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message, json!({}))
     }
 
+    /// This node keeps no list of users.
+    pub fn users_not_available() -> Failure {
+        let message =
+            "this node is a search-minion and keeps no list of users; ask the search-master or a search-local node";
+        Failure::new(StatusCode::BAD_REQUEST, "UsersRestNotAvailable", message, json!({}))
+    }
+
     /// Too many snapshots are open.
     pub fn snapshot_quota() -> Failure {
         let message = "too many snapshots are open; wait five minutes";

@@ -14,6 +14,7 @@ mod parts;
 mod screenshots;
 mod sessions;
 mod snapshots;
+mod users;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -141,6 +142,12 @@ routes! {
     GET "/api/audit/sessions/{id}/screenshots" => screenshots, Needs::Verb(Verb::ViewSessions);
     /// The picture of a screen.
     GET "/api/audit/sessions/{id}/screenshots/{record}" => screenshot, Needs::Verb(Verb::ViewSessions);
+    /// Audited users.
+    GET "/api/audit/users" => list_users, Needs::Verb(Verb::ViewSessions);
+    /// How many there are.
+    GET "/api/audit/users/_count" => count_users, Needs::Verb(Verb::ViewSessions);
+    /// One of them, with the baselines.
+    GET "/api/audit/users/{user}" => one_user, Needs::Verb(Verb::ViewSessions);
     /// A fixed answer that the vendor's own test suites ask for.
     GET "/api/firmware/slots" => firmware_slots, Needs::Verb(Verb::ViewSessions);
     /// The same.
@@ -277,6 +284,22 @@ reads! {
     trail_downloads => parts::trail_downloads,
     events => content::events,
     indexing => content::indexing,
+}
+
+/// A handler about users, which a node of the wrong role refuses.
+macro_rules! of_users {
+    ($($name:ident => $work:path),+ $(,)?) => {
+        $(async fn $name(State(context): State<Context>, call: Call) -> Response {
+            let (service, asking, role) = (context.service.clone(), call.clone(), context.settings.sps.role);
+            call.answer(blocking(move || $work(&service, &asking, role)).await)
+        })+
+    };
+}
+
+of_users! {
+    list_users => users::list,
+    count_users => users::count,
+    one_user => users::one,
 }
 
 async fn audit_trail(State(context): State<Context>, call: Call) -> Response {

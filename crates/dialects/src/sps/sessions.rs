@@ -115,7 +115,7 @@ impl Asked {
         if self.end.is_some_and(|end| session.ended.as_ref().map_or(session.started_at, |ended| ended.at) > end) {
             return Ok(None);
         }
-        let known = super::content::known(service, &session);
+        let known = super::content::known(service, call, &session);
         let whole = body::body(&session, &known, &node_id(service), self.now);
         let mut failed = None;
         let mut content = |query: &str| {
@@ -538,7 +538,7 @@ fn after(start: Timestamp, unit: Unit) -> Option<Timestamp> {
 pub fn one(service: &Service, call: &Call) -> Result<Response, Failure> {
     call.parameters()?;
     let session = find(service, call)?;
-    let known: Known = super::content::known(service, &session);
+    let known: Known = super::content::known(service, call, &session);
     let whole = body::body(&session, &known, &node_id(service), service.now());
     Ok(message::object(&session.id.to_string(), whole, call.meta()))
 }

@@ -121,6 +121,15 @@ impl World {
         world
     }
 
+    /// Makes the node one of another role.
+    pub fn take_role(&mut self, role: dialects::sps::SearchRole) {
+        let sps = dialects::sps::Settings { role, ..dialects::sps::Settings::default() };
+        let closing = self.closing.subscribe();
+        let request_id_prefix = "test-".to_owned();
+        let settings = dialects::Settings { request_id_prefix, closing, sps, ..Default::default() };
+        self.router = dialects::router(self.service.clone(), settings);
+    }
+
     /// The principal of a fresh login.
     pub async fn principal(&self, login: &str) -> Principal {
         log_in(&self.service, login).await

@@ -30,9 +30,10 @@ use crate::encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::projection::Watermarks;
 use crate::query::Order;
+use crate::risk::Risk;
 
 /// The last byte is raised with any change to what a document holds (`filter.rs`): the catalogue is then made anew.
-const MAGIC: &[u8] = b"CFSC\x01";
+const MAGIC: &[u8] = b"CFSC\x02";
 
 /// Memory of the index writer: the least there is, for these are few and small documents.
 const WRITER_MEMORY_BYTES: usize = 15 << 20;
@@ -64,6 +65,8 @@ pub struct Catalogue {
     committed: Mutex<Watermarks>,
     ready: AtomicBool,
     trouble: Mutex<Option<String>>,
+    /// Is told the same.
+    risk: Arc<Risk>,
 }
 
 /// What the index does not know yet, by the ordinal of the log.
@@ -113,7 +116,7 @@ impl Drop for Turn {
 
 impl Catalogue {
     /// Opens the catalogue, or makes an empty one where there is none that can be used. [`Catalogue::catch_up`] comes next.
-    pub fn open(data: &Path, logs: Logs, control: Arc<Control>) -> Result<Catalogue> {
+    pub fn open(data: &Path, logs: Logs, control: Arc<Control>, risk: Arc<Risk>) -> Result<Catalogue> {
         let folder = path(data);
         let (index, committed) = match open_index(&folder, &logs, &control) {
             Ok(opened) => opened,
@@ -133,6 +136,7 @@ impl Catalogue {
             committed: Mutex::new(committed),
             ready: AtomicBool::new(false),
             trouble: Mutex::new(None),
+            risk,
         })
     }
 
@@ -191,6 +195,13 @@ impl Catalogue {
         Err(Error::overloaded("the catalogue of sessions is being made", RETRY_AFTER_S))
     }
 
+    /// The size of a log up to which nobody is between appending and telling: every entry below it was told.
+    pub fn told(&self, log: LogId) -> u64 {
+        let turns = self.turns.lock();
+        let size = self.logs.head(&log).map_or(0, |head| head.size);
+        turns.open.values().filter(|(of, _)| *of == log).map(|(_, began)| *began).fold(size, u64::min)
+    }
+
     fn heads(&self) -> Vec<(u32, LogId, u64)> {
         let logs = self.control.state().indexed_logs();
         logs.into_iter().filter_map(|(ordinal, log)| Some((ordinal, log, self.logs.head(&log).ok()?.size))).collect()
@@ -220,7 +231,10 @@ impl Catalogue {
         let (document, replaced) = match entry {
             Entry::Chunk(chunk) => (filter::chunk_document(chunk), None),
             Entry::Session(session) => (filter::document(session), session.ended.as_ref().map(|_| session.number)),
+            Entry::Scored(score) => (filter::score_document(score), None),
+            Entry::Built { number, at_us } => (filter::build_document(*number, *at_us), None),
         };
+        self.risk.apply(ordinal, entry);
         let mut fresh = self.fresh.lock();
         if let Some(number) = replaced {
             fresh.remove(ordinal, number);
@@ -247,11 +261,14 @@ impl Catalogue {
                 let numbers = ErasureNote::decode(&record.body).into_iter().flat_map(|note| note.numbers);
                 let mut fresh = self.fresh.lock();
                 numbers.for_each(|number| fresh.remove(ordinal, number));
+                drop(fresh);
+                self.risk.forget(ordinal);
             }
             Kind::LogNote => {
                 let minimum = LogNote::decode(&record.body).and_then(|note| note.minimum_index);
                 if let Some(minimum) = minimum {
                     self.fresh.lock().remove_up_to(ordinal, minimum);
+                    self.risk.forget(ordinal);
                 }
             }
             Kind::KeyNote => {}

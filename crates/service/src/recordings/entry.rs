@@ -8,7 +8,10 @@
 //! | `session.chunk` | recording chunk | `sequence` (from 0), `offset`, `length`, `sha256` |
 //! | `session.finished` | event | `reason`, `exit`, `ended_at`, `bytes`, `chunks`, `chunks_sha256`; `started` (number, time, account) and `recording` again |
 //!
-//! The last one repeats what the first one says, so that it is the session: a list reads one entry for each.
+//! Beside them, of what becomes of sessions (`risk`): `session.scored`, see `risk/entry.rs`, and `baselines.built`, of kind
+//! `admin`, when somebody ordered a build.
+//!
+//! The last of the three repeats what the first one says, so that it is the session: a list reads one entry for each.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -20,6 +23,8 @@ use crate::access::{Caller, Principal};
 use crate::model::event::{SourceDraft, TargetDraft};
 use crate::model::{AccountId, Event, EventDraft, Kind, OrgId, Outcome, PartyDraft, time};
 use crate::own_events;
+use crate::risk::SessionScore;
+use crate::risk::entry::SCORED;
 
 /// Action when a recording began.
 pub const STARTED: &str = "session.started";
@@ -27,6 +32,8 @@ pub const STARTED: &str = "session.started";
 pub const CHUNK: &str = "session.chunk";
 /// Action when a recording was over.
 pub const FINISHED: &str = "session.finished";
+/// Action when somebody ordered a build of the baselines.
+pub const BASELINES_BUILT: &str = "baselines.built";
 
 /// One entry of a session.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +42,15 @@ pub enum Entry {
     Session(Box<Session>),
     /// A piece of it.
     Chunk(Chunk),
+    /// How far it is from what is usual for its user.
+    Scored(Box<SessionScore>),
+    /// Baselines were built by order.
+    Built {
+        /// The number of the entry.
+        number: u64,
+        /// When, in microseconds since 1970.
+        at_us: i64,
+    },
 }
 
 /// One piece of a recording.
@@ -189,7 +205,13 @@ impl Entry {
         {
             return None;
         }
-        let fields = event.fields().ok().filter(|fields| fields.kind == Kind::Session)?;
+        let fields = event.fields().ok()?;
+        if fields.kind == Kind::Admin && fields.action.as_str() == BASELINES_BUILT {
+            return Some(Entry::Built { number: event.number(), at_us: time::micros(event.recorded_at()) });
+        }
+        if fields.kind != Kind::Session {
+            return None;
+        }
         let session: SessionId = fields.session.as_deref()?.parse().ok()?;
         let attributes = fields.attributes?.get();
         match fields.action.as_str() {
@@ -209,6 +231,7 @@ impl Entry {
                     chunks: 0,
                 })))
             }
+            SCORED => Some(Entry::Scored(Box::new(crate::risk::entry::read(org, session, event, attributes)?))),
             CHUNK => {
                 let said: ChunkAttributes = serde_json::from_str(attributes).ok()?;
                 Some(Entry::Chunk(Chunk {

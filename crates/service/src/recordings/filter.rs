@@ -12,9 +12,14 @@ use super::SessionId;
 use super::entry::Chunk;
 use super::info::Session;
 use crate::model::time;
+use crate::risk::SessionScore;
 
 /// The document kind of a session.
 const SESSION: &str = "session";
+/// The document kind of a score.
+const SCORE: &str = "score";
+/// The document kind of a build of baselines.
+const BUILD: &str = "build";
 /// The document kind of a chunk.
 const CHUNK: &str = "chunk";
 
@@ -72,6 +77,58 @@ pub(crate) fn chunks(id: SessionId, offset_max: Option<u64>) -> Query {
             let max = i64::try_from(max).unwrap_or(i64::MAX);
             Query::And(vec![of, kind, Query::Range { field: NumberField::OccurredAt, min: None, max: Some(max) }])
         }
+    }
+}
+
+/// Scores: of this user, of sessions that began at `since_us` or later and were recorded until `until_us`.
+pub(crate) fn scores(user: Option<&str>, since_us: Option<i64>, until_us: Option<i64>) -> Query {
+    let mut parts = vec![Query::Keyword { field: Field::Kind, value: SCORE.into() }];
+    parts.extend(user.map(|user| is("user", user)));
+    parts.extend(since_us.map(started_from));
+    parts.extend(until_us.map(ended_until));
+    Query::And(parts)
+}
+
+/// The score of one session.
+pub(crate) fn score(id: SessionId) -> Query {
+    let kind = Query::Keyword { field: Field::Kind, value: SCORE.into() };
+    Query::And(vec![Query::Keyword { field: Field::Session, value: id.to_string() }, kind])
+}
+
+/// Everything that the list of users is made of.
+pub(crate) fn of_users() -> Query {
+    let kinds = [SESSION, SCORE, BUILD];
+    Query::Or(kinds.map(|kind| Query::Keyword { field: Field::Kind, value: kind.into() }).to_vec())
+}
+
+/// Builds of baselines between these times.
+pub(crate) fn builds(from_us: i64, until_us: i64) -> Query {
+    let kind = Query::Keyword { field: Field::Kind, value: BUILD.into() };
+    Query::And(vec![kind, started_from(from_us), started_until(until_us)])
+}
+
+/// What of a score can be found. Its time of occurrence is the session's start, its time of recording when the session's
+/// end was recorded: so the history behind a score is one search.
+pub(crate) fn score_document(score: &SessionScore) -> Document {
+    let mut keywords = vec![(Field::Kind, SCORE.into()), (Field::Session, score.session.to_string())];
+    keywords.extend(score.said.user.as_ref().map(|user| (Field::Tag, format!("user:{user}"))));
+    Document {
+        number: score.number,
+        occurred_at_us: score.started_us(),
+        recorded_at_us: score.ended_us(),
+        keywords,
+        text: Vec::new(),
+    }
+}
+
+/// What of a build can be found.
+pub(crate) fn build_document(number: u64, at_us: i64) -> Document {
+    Document {
+        number,
+        occurred_at_us: at_us,
+        recorded_at_us: at_us,
+        keywords: vec![(Field::Kind, BUILD.into())],
+        text: Vec::new(),
     }
 }
 

@@ -26,7 +26,8 @@ impl Service {
                 let session = match Entry::read(org, &decoder.event(record)) {
                     Some(Entry::Session(session)) => session.id,
                     Some(Entry::Chunk(chunk)) => chunk.session,
-                    None => continue,
+                    // A score is no part of the recording; of what is erased with it nothing lies elsewhere.
+                    Some(Entry::Scored(_) | Entry::Built { .. }) | None => continue,
                 };
                 if self.recordings().find_open(org, session).is_some() {
                     let message =

@@ -18,11 +18,12 @@ use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use behaviour::{Measures, Meter};
 use bytes::Bytes;
 use log::LogId;
 use parking_lot::Mutex;
 use replay::file::ReplayWriter;
-use replay::format::{self, Damage, Format, Part, Reader};
+use replay::format::{self, Damage, Format, Part, Reader, What};
 use replay::index::{Indexer, Options};
 use replay::span::file::SpanWriter;
 use replay::span::{Kind, Span, SpanSink};
@@ -81,6 +82,8 @@ pub struct Summary {
     /// Chunks that the log told of when it was made. Of another number, because some were erased or pruned since, it is of
     /// no use any more: it may hold what they held.
     pub chunks: u64,
+    /// What of it scores are made of.
+    pub measures: Measures,
 }
 
 /// The folder of one session's projection.
@@ -186,7 +189,9 @@ impl Service {
             has_commands: false,
             has_titles: false,
             interesting: Vec::new(),
+            meter: Meter::default(),
         };
+        let mut typed = Meter::default();
         let replay = ReplayWriter::new(create("replay")?).map_err(unreachable_files)?;
         // Before the first of them is read: what is erased while we read makes this out of date.
         let chunks = self.chunks_known(session.org, session.id)?;
@@ -213,6 +218,9 @@ impl Service {
                         if *stopped.borrow() {
                             return Err(Error::new(ErrorKind::Unavailable, "the service is stopping"));
                         }
+                        if let What::Input(bytes) = &event.what {
+                            typed.input(event.at_us, bytes);
+                        }
                         indexer.event(&event).map_err(unreachable_files)?;
                     }
                     Ok(None) => break None,
@@ -238,6 +246,11 @@ impl Service {
         file.flush().map_err(unreachable_files)?;
         let (mut file, _) = sink.spans.finish().map_err(unreachable_files)?;
         file.flush().map_err(unreachable_files)?;
+        let (typed, mut measures) = (typed.finish(), sink.meter.finish());
+        (measures.keys, measures.pointer) = (typed.keys, typed.pointer);
+        if typed.pace.keys > 0 {
+            measures.pace = typed.pace;
+        }
         sink.content.finish().map_err(|error| unreachable_index(&error))?;
         Ok(Summary {
             version: VERSION,
@@ -256,6 +269,7 @@ impl Service {
             took_us: 0,
             bytes: session.bytes,
             chunks,
+            measures,
         })
     }
 }
@@ -335,6 +349,7 @@ struct Sink {
     has_commands: bool,
     has_titles: bool,
     interesting: Vec<String>,
+    meter: Meter,
 }
 
 impl SpanSink for Sink {
@@ -345,10 +360,12 @@ impl SpanSink for Sink {
             Kind::Text => document.text = &span.text,
             Kind::Title => {
                 self.has_titles = true;
+                self.meter.title(&span.text);
                 document.title = &span.text;
             }
             Kind::Command => {
                 self.has_commands = true;
+                self.meter.command(span.appeared_us, &span.text);
                 document.command = &span.text;
                 let program = span.text.split_whitespace().next().unwrap_or_default();
                 let program = program.rsplit('/').next().unwrap_or_default();

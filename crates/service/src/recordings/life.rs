@@ -428,7 +428,7 @@ impl Service {
     }
 
     /// Appends one entry of a session. The turn must live until the catalogue was told.
-    async fn append_entry(
+    pub(crate) async fn append_entry(
         &self,
         log: LogId,
         kind: EntryKind,

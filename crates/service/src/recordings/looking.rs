@@ -40,7 +40,7 @@ pub enum IndexState {
     /// It is over, and its index will be there when somebody asks, or before.
     Pending,
     /// It is there.
-    Indexed(Summary),
+    Indexed(Box<Summary>),
 }
 
 /// A text that matches, with what is known of it.
@@ -197,7 +197,7 @@ impl Service {
             return Ok(IndexState::Recording);
         }
         let found = self.current_summary(session.org, session.id)?;
-        Ok(found.map_or(IndexState::Pending, IndexState::Indexed))
+        Ok(found.map_or(IndexState::Pending, |summary| IndexState::Indexed(Box::new(summary))))
     }
 
     /// Indexes a recording that is over, if that was not done.

@@ -36,7 +36,7 @@ mod keeper;
 mod life;
 mod looking;
 mod playback;
-mod read;
+pub(crate) mod read;
 mod sweep;
 
 use std::collections::HashMap;
@@ -55,6 +55,7 @@ pub use contents::{
     ContentsPage, ContentsQuery, FOUND_SESSIONS_MAX, FoundSession, HITS_OF_SESSION_MAX, Unsearched, Why,
 };
 pub use entry::Chunk;
+pub(crate) use entry::{BASELINES_BUILT, Entry};
 pub use id::{InvalidSessionId, SessionId};
 pub use indexing::Summary;
 pub use info::{
@@ -70,6 +71,7 @@ pub use sweep::Swept;
 use crate::control::Control;
 use crate::error::Result;
 use crate::model::OrgId;
+use crate::risk::Risk;
 use blobs::Blobs;
 use catalogue::Catalogue;
 
@@ -168,10 +170,16 @@ impl Open {
 
 impl Recordings {
     /// Opens store and catalogue; `keep_recordings` of the service comes next. Blocks.
-    pub fn open(data: &Path, options: RecordingOptions, logs: Logs, control: Arc<Control>) -> Result<Recordings> {
+    pub fn open(
+        data: &Path,
+        options: RecordingOptions,
+        logs: Logs,
+        control: Arc<Control>,
+        risk: Arc<Risk>,
+    ) -> Result<Recordings> {
         Ok(Recordings {
             blobs: Blobs::open(data, &options.store)?,
-            catalogue: Arc::new(Catalogue::open(data, logs, control)?),
+            catalogue: Arc::new(Catalogue::open(data, logs, control, risk)?),
             looking: looking::Looking::new(options.fonts.clone()),
             options,
             open: Mutex::default(),

@@ -82,7 +82,7 @@ pub struct SessionPage {
 }
 
 /// Runs what may read from disk where it may block.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|e| Error::internal("a read stopped half-way").with_source(e))?
 }
@@ -247,7 +247,7 @@ impl Service {
     }
 
     /// The sessions that the entries of these numbers tell of, in their order; of one that is open, as it is now.
-    pub(super) fn sessions_at(&self, org: OrgId, log: LogId, numbers: &[u64]) -> Result<Vec<Session>> {
+    pub(crate) fn sessions_at(&self, org: OrgId, log: LogId, numbers: &[u64]) -> Result<Vec<Session>> {
         let indexes: Vec<u64> = numbers.iter().map(|number| number - 1).collect();
         let records = self.logs().read_many(&log, &indexes)?;
         let mut decoder = encoding::Decoder::default();
@@ -256,7 +256,7 @@ impl Service {
                 Some(open) if session.is_active() => open.now(),
                 _ => *session,
             }),
-            Entry::Chunk(_) => None,
+            Entry::Chunk(_) | Entry::Scored(_) | Entry::Built { .. } => None,
         });
         Ok(sessions.collect())
     }

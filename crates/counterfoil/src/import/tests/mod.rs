@@ -1,5 +1,6 @@
 //! The importers against line shapes, against every real file of `../shared/data/auth`, and against garbage.
 
+mod attacks;
 mod garbage;
 mod real_files;
 mod records;

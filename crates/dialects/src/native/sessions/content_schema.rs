@@ -274,7 +274,7 @@ impl From<IndexState> for ContentDocument {
             IndexState::Recording => ContentDocument { state: "recording", indexed: None },
             IndexState::Pending => ContentDocument { state: "pending", indexed: None },
             IndexState::Indexed(summary) => {
-                ContentDocument { state: "indexed", indexed: Some(IndexedDocument::from(summary)) }
+                ContentDocument { state: "indexed", indexed: Some(IndexedDocument::from(*summary)) }
             }
         }
     }

@@ -1,0 +1,201 @@
+//! Rules in the Sigma language, with correlations, evaluated by `rsigma` behind our own face: its state is ours to keep, and a
+//! rule that cannot run is refused by name when it is loaded (`docs/decisions/0020-sigma-by-rsigma.md`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rsigma_eval::event::JsonEvent;
+use rsigma_eval::fields::RuleFieldSet;
+use rsigma_eval::{CorrelationConfig, CorrelationEngine, CorrelationEventMode, CorrelationSnapshot, TimestampFallback};
+use rsigma_parser::{SigmaCollection, parse_sigma_yaml};
+
+use super::fact::{Fact, ORG, is_known};
+use super::rule::{Finding, RuleInfo, Rules};
+
+/// After a finding the same rule says nothing of the same account or source for this long, in seconds.
+const QUIET_S: u64 = 3_600;
+/// Numbers of events that a finding names at most: the last ones.
+const EVENTS_MAX: usize = 100;
+/// Groups that are counted at once, over all rules; the oldest are forgotten beyond.
+const GROUPS_MAX: usize = 100_000;
+/// Events of one group that are counted; beyond, counting saturates, which is above every sensible threshold.
+const GROUP_EVENTS_MAX: usize = 10_000;
+
+/// Every Sigma rule that was loaded, and why others were not.
+pub struct Sigma {
+    engine: CorrelationEngine,
+    rules: Vec<RuleInfo>,
+}
+
+impl Sigma {
+    /// Loads files: name and text. A file with an error is left out as a whole and shown with the reason.
+    pub fn load(files: &[(String, String)]) -> Sigma {
+        let mut all = SigmaCollection::new();
+        let mut rules = Vec::new();
+        let mut ids: BTreeSet<String> = BTreeSet::new();
+        for (file, text) in files {
+            match read(text) {
+                Ok(collection) => {
+                    let infos = infos(file, &collection);
+                    if let Some(twice) = infos.iter().find(|info| !ids.insert(info.id.clone())) {
+                        let problem = format!("the id {} is that of another rule", twice.id);
+                        rules.push(RuleInfo::refused(file, &problem));
+                        continue;
+                    }
+                    rules.extend(infos);
+                    all.rules.extend(collection.rules);
+                    all.correlations.extend(collection.correlations);
+                    all.filters.extend(collection.filters);
+                }
+                Err(problem) => rules.push(RuleInfo::refused(file, &problem)),
+            }
+        }
+        let mut engine = engine();
+        // Each file ran by itself; together they can only fail if one names a rule of another that is not there.
+        if let Err(error) = engine.add_collection(&all) {
+            engine = CorrelationEngine::new(config());
+            rules.iter_mut().for_each(|rule| rule.problem = Some(format!("the rules do not run together: {error}")));
+        }
+        Sigma { engine, rules }
+    }
+}
+
+fn config() -> CorrelationConfig {
+    CorrelationConfig {
+        timestamp_fallback: TimestampFallback::Skip,
+        max_state_entries: GROUPS_MAX,
+        max_group_entries: Some(GROUP_EVENTS_MAX),
+        suppress: Some(QUIET_S),
+        emit_detections: false,
+        correlation_event_mode: CorrelationEventMode::Refs,
+        max_correlation_events: EVENTS_MAX,
+        ..CorrelationConfig::default()
+    }
+}
+
+fn engine() -> CorrelationEngine {
+    CorrelationEngine::new(config())
+}
+
+/// Reads a file, and tries whether it runs.
+fn read(text: &str) -> Result<SigmaCollection, String> {
+    let mut collection = parse_sigma_yaml(text).map_err(|error| error.to_string())?;
+    if let Some(error) = collection.errors.first() {
+        return Err(error.clone());
+    }
+    if collection.rules.is_empty() && collection.correlations.is_empty() {
+        return Err("there is no rule in it".to_owned());
+    }
+    let unknown: Vec<String> = RuleFieldSet::collect(&collection, &[], true)
+        .names()
+        .filter(|name| !is_known(name))
+        .map(str::to_owned)
+        .collect();
+    if !unknown.is_empty() {
+        let known = super::fact::FIELDS.join(", ");
+        return Err(format!("no event has the field {}; there are: {known}, attributes.NAME", unknown.join(", ")));
+    }
+    if let Some(rule) = collection.rules.iter().find(|rule| rule.id.is_none()) {
+        return Err(format!("the rule {:?} has no id", rule.title));
+    }
+    if let Some(rule) = collection.correlations.iter().find(|rule| rule.id.is_none()) {
+        return Err(format!("the rule {:?} has no id", rule.title));
+    }
+    for correlation in &mut collection.correlations {
+        correlation.group_by.push(ORG.to_owned());
+    }
+    engine().add_collection(&collection).map_err(|error| error.to_string())?;
+    Ok(collection)
+}
+
+/// What there is to say of the rules of a file.
+fn infos(file: &str, collection: &SigmaCollection) -> Vec<RuleInfo> {
+    let fields = |rules: SigmaCollection| -> BTreeSet<String> {
+        RuleFieldSet::collect(&rules, &[], false).names().filter(|name| *name != ORG).map(str::to_owned).collect()
+    };
+    let mut infos = Vec::new();
+    for rule in &collection.rules {
+        let mut alone = SigmaCollection::new();
+        alone.rules.push(rule.clone());
+        infos.push(RuleInfo {
+            id: rule.id.clone().unwrap_or_default(),
+            title: rule.title.clone(),
+            level: rule.level.map_or_else(|| "medium".to_owned(), |level| level.as_str().to_owned()),
+            file: file.to_owned(),
+            fields: fields(alone),
+            problem: None,
+        });
+    }
+    for rule in &collection.correlations {
+        let mut alone = SigmaCollection::new();
+        alone.correlations.push(rule.clone());
+        infos.push(RuleInfo {
+            id: rule.id.clone().unwrap_or_default(),
+            title: rule.title.clone(),
+            level: rule.level.map_or_else(|| "medium".to_owned(), |level| level.as_str().to_owned()),
+            file: file.to_owned(),
+            fields: fields(alone),
+            problem: None,
+        });
+    }
+    infos
+}
+
+impl Rules for Sigma {
+    fn rules(&self) -> &[RuleInfo] {
+        &self.rules
+    }
+
+    fn evaluate(&mut self, _org: u32, fact: &Fact) -> Vec<Finding> {
+        let event = JsonEvent::borrow(&fact.value);
+        let results = self.engine.process_event_at(&event, fact.at_s);
+        let mut found = Vec::new();
+        for result in results {
+            let level = result.header.level.map_or("medium", |level| level.as_str());
+            // What other rules are made of is not worth telling by itself.
+            if level == "informational" {
+                continue;
+            }
+            let mut finding = Finding {
+                rule: result.header.rule_id.clone().unwrap_or_else(|| result.header.rule_title.clone()),
+                title: result.header.rule_title.clone(),
+                level: level.to_owned(),
+                tags: result.header.tags.clone(),
+                group: BTreeMap::new(),
+                count: 1,
+                window_s: None,
+                first_s: fact.at_s,
+                last_s: fact.at_s,
+                events: vec![fact.number],
+                why: String::new(),
+            };
+            if let Some(correlation) = result.as_correlation() {
+                let group = correlation.group_key.iter().filter(|(name, _)| name != ORG);
+                finding.group = group.cloned().collect();
+                finding.count = correlation.aggregated_value as u64;
+                finding.window_s = Some(correlation.timespan_secs);
+                let refs = correlation.event_refs.as_deref().unwrap_or_default();
+                let numbers: BTreeSet<u64> =
+                    refs.iter().filter_map(|event| event.id.as_ref()?.parse().ok()).chain([fact.number]).collect();
+                finding.events = numbers.into_iter().collect();
+                finding.first_s = refs.iter().map(|event| event.timestamp).min().unwrap_or(fact.at_s).min(fact.at_s);
+            } else {
+                let named = [("actor", &fact.actor), ("source", &fact.source)];
+                finding.group = named.into_iter().filter_map(|(n, v)| Some((n.to_owned(), v.clone()?))).collect();
+            }
+            found.push(finding);
+        }
+        found
+    }
+
+    fn save(&self) -> serde_json::Value {
+        serde_json::to_value(self.engine.export_state()).unwrap_or_default()
+    }
+
+    fn restore(&mut self, state: serde_json::Value) -> Result<(), String> {
+        let state: CorrelationSnapshot = serde_json::from_value(state).map_err(|error| error.to_string())?;
+        match self.engine.import_state(state) {
+            true => Ok(()),
+            false => Err("it is of another version".to_owned()),
+        }
+    }
+}
