@@ -14,6 +14,11 @@ command -v python3 >/dev/null 2>&1 || debian+=(python3 python3-venv)
 command -v go >/dev/null 2>&1 || debian+=(golang-go)
 [ -d /usr/share/gocode/src/golang.org/x/mod/sumdb/tlog ] || debian+=(golang-golang-x-mod-dev)
 command -v npm >/dev/null 2>&1 || debian+=(nodejs npm)
+command -v script >/dev/null 2>&1 || debian+=(bsdutils)
+command -v asciinema >/dev/null 2>&1 || debian+=(asciinema)
+command -v ttyrec >/dev/null 2>&1 || debian+=(ttyrec)
+command -v tlog-rec >/dev/null 2>&1 || debian+=(tlog)
+command -v sudo >/dev/null 2>&1 || debian+=(sudo)
 # The console's tests: a real browser, and letters to draw with.
 command -v chromium >/dev/null 2>&1 || debian+=(chromium fonts-dejavu-core)
 if [ ${#debian[@]} -gt 0 ]; then
@@ -22,6 +27,14 @@ if [ ${#debian[@]} -gt 0 ]; then
   echo "test tools: installing from Debian: ${debian[*]}"
   $sudo apt-get update -qq
   DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${debian[@]}" >/dev/null
+fi
+
+# tlog-rec notes there who is logged in and gives up where it cannot; containers often have none.
+if [ ! -e /run/utmp ]; then
+  sudo=""
+  [ "$(id -u)" = 0 ] || sudo="sudo"
+  echo "test tools: making /run/utmp for tlog-rec"
+  $sudo install -m 664 -g utmp /dev/null /run/utmp
 fi
 
 venv=.tools/venv

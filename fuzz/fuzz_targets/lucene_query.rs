@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use dialects::sps::lucene;
+use dialects::lucene;
 use libfuzzer_sys::fuzz_target;
 use search::content::{Content, ContentDocument, ContentQuery, ContentWriter, Options, reference, tokens};
 

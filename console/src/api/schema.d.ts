@@ -626,7 +626,7 @@ export interface paths {
         put?: never;
         /**
          * Opens a new log in the place of one that was closed, or that takes no entries because it is not what was signed. Its
-         *     first entry names the old one. Numbers begin at 1 again.
+         *     first entry names the old one. Numbers go on where those of the old one end.
          */
         post: operations["open"];
         delete?: never;

@@ -147,7 +147,7 @@ function EvidenceCard({ org }: { org: string }) {
           const last = state.last_verification;
           const bad = state.reasons.length > 0 || Boolean(state.alarm) || last?.verdict === "tainted";
           return (
-            <dl class="fields">
+            <dl class="fields stacked">
               <dt>Log</dt>
               <dd>{bad ? <strong class="bad-text">tainted: {[...state.reasons, state.alarm?.reason].filter(Boolean).join(", ") || last?.reasons.join(", ")}</strong> : state.state.replace("_", " ")}</dd>
               <dt>Signed</dt>

@@ -234,7 +234,7 @@ function OneSession({ org, id, place }: { org: string; id: string; place: Place 
 
 /** Largest recording that is put into a bundle here. */
 const BUNDLE_BYTES_MAX = 64 << 20;
-const PIECES = "action:session.started or action:session.chunk or action:session.finished";
+const PIECES = "action:session.started OR action:session.chunk OR action:session.finished";
 
 function SessionBundle({ org, session }: { org: string; session: Session }) {
   const [doing, set] = useState("");
@@ -317,7 +317,7 @@ function About({ session }: { session: Session }) {
   );
 }
 
-const LOOKS = "action:session.viewed or action:session.downloaded or action:session.screenshot";
+const LOOKS = "action:session.viewed OR action:session.downloaded OR action:session.screenshot";
 
 function Looks({ org, id }: { org: string; id: string }) {
   const [load, again] = useLoad(`looks ${id}`, () => api.events(org, { q: `session:${id} (${LOOKS})`, limit: 20 }));

@@ -263,6 +263,37 @@ test("a_session_plays_seeks_and_shows_what_was_on_the_screen", async () => {
   await done(watched);
 });
 
+test("a_content_hit_opens_at_its_moment_and_the_terminal_shows_the_server_s_screen", async (context) => {
+  const described = await fetch(`${server.url}/v1/openapi.json`).then((reply) => reply.text());
+  if (!described.includes("/v1/orgs/{org}/content")) {
+    context.skip("the server does not search the screens of sessions");
+    return;
+  }
+  const watched = await visit("/sessions");
+  const { page } = watched;
+  await page.getByLabel("What was on the screens").fill("transactionid");
+  await page.getByRole("button", { name: "Search the screens" }).click();
+  const hit = page.locator(".hit").first();
+  await hit.waitFor();
+  await page.waitForFunction(() => (document.querySelector<HTMLImageElement>(".hit img")?.naturalWidth ?? 0) > 0);
+  assert.ok((await hit.locator("mark").first().innerText()).includes("transactionid"));
+  await settled(page);
+  await accessible(page, "content hits");
+  if (PICTURES) await page.screenshot({ path: join(PICTURES, "content-light.png"), animations: "disabled" });
+  await hit.click();
+  await page.locator("[data-ready=true] .t-marked").first().waitFor();
+  const at = Number(await page.locator(".player").getAttribute("data-at"));
+  assert.equal(at, Number(new URL(page.url()).searchParams.get("at")));
+  const id = new URL(page.url()).pathname.split("/")[2];
+  const shown = await ask<{ text: string[] }>(server, "GET", `/sessions/${id}/screen?at_us=${at}`);
+  const rows = await page.locator(".t-row").evaluateAll((found) => found.map((row) => (row.textContent ?? "").replace(/ +$/, "")));
+  assert.deepEqual(rows, shown.text);
+  assert.ok(rows.some((row) => row.includes("transactionid")));
+  // The commands of the session are there to go to, too.
+  await page.locator(".session-side .moments").first().waitFor();
+  await done(watched);
+});
+
 test("administration_makes_an_organisation_an_account_and_a_token_that_is_shown_once", async () => {
   const watched = await visit("/administration/organisations");
   const { page } = watched;

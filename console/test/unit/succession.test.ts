@@ -3,43 +3,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { getPublicKey, hashes, sign } from "@noble/ed25519";
-import { sha256, sha512 } from "@noble/hashes/sha2.js";
-
-import { concat, toBase64, toHex, toUtf8 } from "../../src/proof/bytes.ts";
+import { toBase64, toUtf8 } from "../../src/proof/bytes.ts";
 import { leafHash } from "../../src/proof/entry.ts";
 import { recall, remember, type Shelf } from "../../src/proof/memory.ts";
 import { openCheckpoint, parseKey } from "../../src/proof/note.ts";
 import { followKeys } from "../../src/proof/succession.ts";
 import { Frontier, nodeHash } from "../../src/proof/tree.ts";
+import { entry, key, ORIGIN } from "./log.ts";
 
-hashes.sha512 = sha512;
-const ORIGIN = "audit.example.org/l/aaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 const NONE = new Uint8Array();
 
-/** A key made of one repeated byte: how it is published, and how it signs. */
-function key(seed: number): { vkey: string; sign: (text: string) => string } {
-  const secret = new Uint8Array(32).fill(seed);
-  const bytes = concat(Uint8Array.of(1), getPublicKey(secret));
-  const id = sha256(concat(toUtf8(`${ORIGIN}\n`), bytes)).subarray(0, 4);
-  return {
-    vkey: `${ORIGIN}+${toHex(id)}+${toBase64(bytes)}`,
-    sign: (text) => `${text}\n\u2014 ${ORIGIN} ${toBase64(concat(id, sign(toUtf8(text), secret)))}\n`,
-  };
-}
-
-/** An entry that holds its body. */
-function note(kind: number, index: number, body: string): Uint8Array {
-  const bytes = toUtf8(body);
-  const header = new DataView(new ArrayBuffer(48));
-  header.setUint8(0, 1);
-  header.setUint8(1, kind);
-  header.setUint32(4, bytes.length);
-  header.setBigUint64(8, BigInt(index));
-  header.setBigUint64(16, BigInt(index + 1));
-  return concat(new Uint8Array(header.buffer), bytes);
-}
+const note = (kind: number, index: number, body: string) => entry(kind, index, toUtf8(body));
 
 /** A log of two entries, the second of which says that the key of seed 8 follows the one of seed 7. */
 function published(options: { reason?: string; signer?: number; kind?: number; names?: string } = {}) {

@@ -101,6 +101,7 @@ struct WitnessesFile {
 #[serde(deny_unknown_fields)]
 struct RecordingsFile {
     store: Option<String>,
+    fonts: Option<PathBuf>,
     mib_max: Option<u64>,
     open_max: Option<usize>,
     idle_minutes: Option<u32>,
@@ -192,6 +193,8 @@ pub struct Settings {
     pub witnesses_ca_cert: Setting<Option<PathBuf>>,
     /// Where the bytes of recordings lie: a folder, or `s3://bucket/prefix`; none: `blobs` in the data folder.
     pub recordings_store: Setting<Option<String>>,
+    /// Folder with further fonts (ttf, otf, ttc) for pictures of screens; none: those that are built in.
+    pub recordings_fonts: Setting<Option<PathBuf>>,
     /// Most bytes of one recording, in MiB.
     pub recordings_mib_max: Setting<u64>,
     /// Sessions that may be open at once.
@@ -284,6 +287,7 @@ impl Settings {
             witnesses_every_seconds: layers.or_default("", None, witnesses.every_seconds, 60),
             witnesses_ca_cert: layers.only_filed(witnesses.ca_cert),
             recordings_store: layers.only_filed(recordings.store),
+            recordings_fonts: layers.only_filed(recordings.fonts),
             recordings_mib_max: layers.or_default("", None, recordings.mib_max, 64 << 10),
             recordings_open_max: layers.or_default("", None, recordings.open_max, 100_000),
             recordings_idle_minutes: layers.or_default("", None, recordings.idle_minutes, 24 * 60),
@@ -354,6 +358,7 @@ impl Settings {
             row("witnesses.every_seconds", &self.witnesses_every_seconds, ToString::to_string),
             row("witnesses.ca_cert", &self.witnesses_ca_cert, text),
             row("recordings.store", &self.recordings_store, text),
+            row("recordings.fonts", &self.recordings_fonts, text),
             row("recordings.mib_max", &self.recordings_mib_max, ToString::to_string),
             row("recordings.open_max", &self.recordings_open_max, ToString::to_string),
             row("recordings.idle_minutes", &self.recordings_idle_minutes, ToString::to_string),

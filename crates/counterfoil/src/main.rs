@@ -10,6 +10,7 @@ mod client;
 mod cmd;
 mod config;
 mod console;
+mod fonts;
 mod history;
 mod import;
 mod outbound;

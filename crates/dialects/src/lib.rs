@@ -26,6 +26,7 @@ use tower::ServiceExt as _;
 
 #[macro_use]
 pub mod http;
+pub mod lucene;
 
 use http::address::{AddressBlock, caller_address};
 use http::request_id::{self, RequestId, RequestIds};

@@ -211,16 +211,18 @@ async fn request(
         // The second time it is there already.
         let _ = world.service.add_key(ann, world.org, KEY_NAME, KEY).await;
     }
+    // Only what is over can be looked into.
+    const LOOKS: [&str; 6] = ["/content", "/commands", "/screen", "/picture", "/replay", "/playback"];
+    let looks = LOOKS.iter().any(|end| spec.path.ends_with(end));
     let session = match spec.path.contains("{session}") {
         false => String::new(),
+        true if looks => recorded(world, ann).await,
         true => {
             // The same one each time.
             let new = NewSession { client_id: Some("case".to_owned()), ..NewSession::default() };
             world.service.start_session(ann, world.org, new).await.unwrap().0.id.to_string()
         }
     };
-    // Only what is over can be played.
-    let session = if spec.path.ends_with("/playback") { recorded(world, ann).await } else { session };
     let is_sps = dialects::sps::ROUTES.contains(spec);
     let id = if is_sps && spec.path.contains("{id}") { recorded(world, ann).await } else { id };
     if spec.path.contains("{user}") {
@@ -271,6 +273,8 @@ async fn request(
         .replace("{rest}", rest);
     let path = match path.rsplit('/').next() {
         Some("_generate") => path + "?record_ids=1",
+        Some("content") if !is_sps => path + "?q=hello",
+        Some("screen" | "picture") => path + "?number=1",
         Some("stats") => path + "?field=protocol",
         Some("histogram") => path + "?field=start_time",
         Some("extends") => path + "?from=1",

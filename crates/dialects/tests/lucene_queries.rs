@@ -1,7 +1,7 @@
 //! The query language by its properties: whatever is typed is a query or is refused at a place inside it, and what a tree
 //! prints is a query for the same tree.
 
-use dialects::sps::lucene::{self, QueryErrorKind};
+use dialects::lucene::{self, QueryErrorKind};
 use proptest::prelude::*;
 use service::search::content::{ContentQuery, tokens};
 

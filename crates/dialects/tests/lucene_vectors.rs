@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use dialects::sps::lucene;
+use dialects::lucene;
 use serde_json::{Value, json};
 use service::search::content::{Content, ContentDocument, ContentWriter, Options, reference};
 

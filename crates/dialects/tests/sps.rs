@@ -6,6 +6,7 @@ mod support;
 use axum::body::Body;
 use axum::http::{Request, header};
 use serde_json::{Value, json};
+use service::recordings::Moment;
 use support::{PASSWORD, World};
 
 /// Reads a recording of `../shared/data/sessions`.
@@ -94,9 +95,9 @@ async fn a_real_recording_is_found_by_its_words_and_shown_as_a_picture() {
     // The screen of a hit shows the word.
     let bob = world.principal("bob@example.com").await;
     let session = id.parse().unwrap();
-    let screen =
-        world.service.session_screen(&bob, world.org, session, number("for_screenshot")).await.unwrap().unwrap();
-    assert!(screen.iter().any(|row| row.to_lowercase().contains("cluster")), "{screen:?}");
+    let moment = Moment::Screen(number("for_screenshot"));
+    let screen = world.service.session_screen(&bob, world.org, session, moment).await.unwrap().unwrap().screen;
+    assert!(screen.rows_text().iter().any(|row| row.to_lowercase().contains("cluster")), "{screen:?}");
 
     let picture = format!("{href}/screenshots/{}", number("for_screenshot"));
     assert_eq!(client.send("GET", &picture).await.0, 404, "not before it is drawn");
@@ -208,5 +209,26 @@ async fn content_search_answers_as_lucene_does() {
         }
     }
     assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
+    world.service.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_was_drawn_goes_with_what_it_was_drawn_from() {
+    let world = World::new().await;
+    let bytes = b"{\"version\":2,\"width\":40,\"height\":4}\n[0.5,\"o\",\"personal\"]\n".to_vec();
+    let id = record(&world, json!({"user": {"name": "bob"}}), bytes).await;
+    let client = Client::log_in(&world, "bob").await;
+    let base = format!("/api/audit/sessions/{id}");
+    assert_eq!(client.send("POST", &format!("{base}/_generate?record_ids=1")).await.0, 200);
+    assert_eq!(client.send("GET", &format!("{base}/screenshots/1")).await.0, 200);
+
+    let ann = world.principal("ann@example.com").await;
+    let chunk = world.service.session_chunks(&ann, world.org, id.parse().unwrap(), None, 1).unwrap().pop().unwrap();
+    let order = service::ErasureOrder { numbers: vec![chunk.number], ground: "g".into(), ordered_by: "o".into() };
+    world.service.erase_events(&ann, world.org, order).await.unwrap();
+    assert_eq!(client.send("GET", &format!("{base}/screenshots/1")).await.0, 404);
+    assert_eq!(client.get(&format!("{base}/screenshots")).await["items"], json!([]));
+    assert_eq!(client.get(&format!("{base}/content?q=personal")).await["items"], json!([]));
+    assert_eq!(client.send("GET", &format!("{base}/screenshots/1")).await.0, 404, "also when it is indexed again");
     world.service.shutdown().await;
 }

@@ -30,6 +30,7 @@ async fn ask(service: &Service, who: &Principal, org: OrgId, verb: Verb) -> Opti
             kind(service.query(who, org, &query))
         }
         Verb::ReadProofs => kind(service.log_standing(who, org)),
+        Verb::BuildBaselines => kind(service.build_baselines(who, org).await),
         Verb::ReadOrganisations => kind(service.get_org(who, org)),
         Verb::ManageOrganisations => kind(service.rename_org(who, org, "Left").await),
         Verb::ManageAccounts => kind(service.list_accounts(who, Some(org))),

@@ -10,10 +10,12 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use proptest::test_runner::{Config as ProptestConfig, TestRunner};
 use service::recordings::{
-    EndReason, Endpoint, Finish, NewSession, Session, SessionInfo, SessionPage, SessionQuery, SessionUser, filter,
+    ContentSearch, EndReason, Endpoint, Finish, IndexState, Moment, NewSession, Session, SessionInfo, SessionPage,
+    SessionQuery, SessionUser, filter,
 };
 use service::search::Query;
-use service::{ErrorKind, OrgId, Principal, Role, Service, SessionId};
+use service::search::content::ContentQuery;
+use service::{ErrorKind, OrgId, Principal, PruneTo, Role, Service, SessionId};
 use support::{World, actions, attribute, config};
 
 fn info(user: &str, server: &str) -> SessionInfo {
@@ -428,6 +430,136 @@ async fn what_is_erased_leaves_store_and_catalogue() {
         assert_eq!((error.kind, error.message.contains("erased")), (ErrorKind::NotFound, true), "{error:?}");
         world = world.reopen(|data| std::fs::remove_dir_all(data.join("state")).unwrap()).await;
     }
+}
+
+/// A recording of two chunks, each with a word of its own, that is over and indexed.
+async fn shown(world: &World, admin: &Principal, client_id: &str) -> SessionId {
+    let id = start(world, admin, client_id).await;
+    let parts = [
+        "{\"version\":2,\"width\":40,\"height\":4}\n[0.5,\"o\",\"harmless\\r\\n\"]\n",
+        "[1.5,\"o\",\"personal\\r\\n\"]\n",
+    ];
+    append(world, admin, id, 0, parts[0].as_bytes()).await;
+    append(world, admin, id, parts[0].len() as u64, parts[1].as_bytes()).await;
+    let session = world.service.finish_session(admin, world.org(), id, Finish::default()).await.unwrap();
+    world.service.ensure_indexed(&session).await.unwrap();
+    id
+}
+
+/// How many texts of a session hold a word.
+async fn hits(world: &World, who: &Principal, id: SessionId, word: &str) -> service::Result<u64> {
+    let query = ContentQuery::Term { field: "text".into(), term: word.into() };
+    let search = ContentSearch { query, places: 0..10, what: word.into() };
+    let found = world.service.search_content(who, world.org(), id, search).await?;
+    assert_eq!(found.total as usize, found.hits.len());
+    Ok(found.total)
+}
+
+/// The projections of sessions below the data folder.
+fn projections(world: &World) -> Vec<PathBuf> {
+    let logs = std::fs::read_dir(world.folder.path().join("data/sessions")).into_iter().flatten();
+    logs.flat_map(|log| std::fs::read_dir(log.unwrap().path()).unwrap()).map(|entry| entry.unwrap().path()).collect()
+}
+
+/// Goal: what was erased is found and shown no more, also when the machine dies between the erasure and what follows from
+/// it. Method: the projection as it was before is put back afterwards, as such a crash would leave it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_erased_is_not_found_and_not_shown_any_more() {
+    let (world, admin) = world().await;
+    let id = shown(&world, &admin, "one").await;
+    let text = async |world: &World| {
+        let end = world.service.session_screen(&admin, world.org(), id, Moment::At(u64::MAX)).await.unwrap().unwrap();
+        end.screen.rows_text().join("|")
+    };
+    assert_eq!(hits(&world, &admin, id, "personal").await.unwrap(), 1);
+    assert_eq!(text(&world).await, "harmless|personal||");
+    let before = world.service.session_picture(&admin, world.org(), id, Moment::At(u64::MAX)).await.unwrap().unwrap();
+    let [projection] = &projections(&world)[..] else { panic!("one session, one projection") };
+    let aside = world.folder.path().join("aside");
+    let copy = |from: &Path, to: &Path| {
+        assert!(std::process::Command::new("cp").arg("-r").arg(from).arg(to).status().unwrap().success());
+    };
+    copy(projection, &aside);
+
+    let chunk = world.service.session_chunks(&admin, world.org(), id, None, 10).unwrap().pop().unwrap();
+    let order = service::ErasureOrder { numbers: vec![chunk.number], ground: "g".into(), ordered_by: "o".into() };
+    world.service.erase_events(&admin, world.org(), order).await.unwrap();
+    assert_eq!(projections(&world), Vec::<PathBuf>::new(), "it leaves the disk at once");
+    let mut world = world;
+    for put_back in [false, true] {
+        assert_eq!(hits(&world, &admin, id, "personal").await.unwrap(), 0, "{put_back}");
+        assert_eq!(hits(&world, &admin, id, "harmless").await.unwrap(), 1, "{put_back}");
+        assert_eq!(text(&world).await, "harmless|||", "{put_back}");
+        let now = world.service.session_picture(&admin, world.org(), id, Moment::At(u64::MAX)).await.unwrap().unwrap();
+        assert_ne!(now.png, before.png, "{put_back}");
+        let session = world.service.session(&admin, world.org(), id).unwrap();
+        let state = world.service.session_index(&session).unwrap();
+        let IndexState::Indexed(summary) = state else { panic!("{state:?}") };
+        let damage = summary.damage.unwrap();
+        assert!(damage.contains("unreadable") && damage.contains("erased"), "{damage}");
+        let projection = projection.clone();
+        world = world
+            .reopen(|_| {
+                std::fs::remove_dir_all(&projection).unwrap();
+                copy(&aside, &projection);
+            })
+            .await;
+    }
+    // What is put back is swept even if nobody asks for it.
+    let session = world.service.session(&admin, world.org(), id).unwrap();
+    assert_eq!(world.service.session_index(&session).unwrap(), IndexState::Pending);
+    world.service.sweep_recordings().await.unwrap();
+    assert_eq!(projections(&world), Vec::<PathBuf>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_pruned_takes_recordings_and_all_that_was_made_of_them_with_it() {
+    let (world, admin) = world().await;
+    let old = shown(&world, &admin, "old").await;
+    for _ in 0..6 {
+        let events: Vec<&str> = vec![r#"{"action":"ordinary"}"#; 50];
+        world.send(&admin, world.org(), &events).await;
+    }
+    let young = shown(&world, &admin, "young").await;
+    assert_eq!((projections(&world).len(), blobs(&world).len()), (2, 4));
+    let done = world.service.prune_events(&admin, world.org(), PruneTo::Number(300), "kept for a year").await.unwrap();
+    assert_eq!(done.minimum_index, 256);
+    assert_eq!((projections(&world).len(), blobs(&world).len()), (1, 2));
+    let mut world = world;
+    for _ in 0..2 {
+        assert_eq!(kind(world.service.session(&admin, world.org(), old)), ErrorKind::NotFound);
+        assert_eq!(kind(hits(&world, &admin, old, "personal").await), ErrorKind::NotFound);
+        assert_eq!(kind(read(&world.service, &admin, world.org(), old, None).await), ErrorKind::NotFound);
+        assert_eq!(list(&world, &admin, "").iter().map(|session| session.id).collect::<Vec<_>>(), [young]);
+        assert_eq!(hits(&world, &admin, young, "personal").await.unwrap(), 1);
+        world = world.reopen(|data| std::fs::remove_dir_all(data.join("state")).unwrap()).await;
+    }
+}
+
+/// What the local folder has of its own (syncing, sweeping of half-written files) must not be needed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_of_objects_that_is_no_folder_does_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = std::sync::Arc::new(log::ManualClock::new(support::START_US));
+    let made = Service::init(&config(&folder, &clock, 1), support::init()).unwrap();
+    let store = std::sync::Arc::new(service::object_store::memory::InMemory::new());
+    let open = |seed: u64| {
+        let mut config = config(&folder, &clock, seed);
+        config.recordings.store = service::BlobStore::Objects(std::sync::Arc::clone(&store) as _);
+        Service::open(config).unwrap()
+    };
+    let world = World { service: open(2), folder, clock: std::sync::Arc::clone(&clock), made };
+    let admin = world.admin().await;
+    let id = shown(&world, &admin, "one").await;
+    assert_eq!(hits(&world, &admin, id, "personal").await.unwrap(), 1);
+    let chunk = world.service.session_chunks(&admin, world.org(), id, None, 10).unwrap().pop().unwrap();
+    let order = service::ErasureOrder { numbers: vec![chunk.number], ground: "g".into(), ordered_by: "o".into() };
+    world.service.erase_events(&admin, world.org(), order).await.unwrap();
+    assert_eq!(hits(&world, &admin, id, "personal").await.unwrap(), 0);
+    assert!(blobs(&world).is_empty(), "nothing lies in the data folder");
+    let swept = world.service.sweep_recordings().await.unwrap();
+    assert_eq!((swept.sessions, swept.removed), (1, 0), "the erasure removed the chunk");
+    assert!(read(&world.service, &admin, world.org(), id, Some((0, 8))).await.is_ok(), "and nothing else");
 }
 
 /// A store that takes nothing.

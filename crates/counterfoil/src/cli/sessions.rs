@@ -138,6 +138,13 @@ pub enum Sessions {
         /// Its id.
         session: String,
     },
+    /// Search what was on the screens: lines of text, commands (`command:`), window titles (`title:`).
+    Search {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(flatten)]
+        search: SearchSessions,
+    },
     /// Write the bytes of a recording to a file or standard output.
     Download {
         #[command(flatten)]
@@ -151,6 +158,52 @@ pub enum Sessions {
         #[arg(long, short = 'o', value_hint = ValueHint::FilePath)]
         output: Option<PathBuf>,
     },
+}
+
+/// What is looked for on the screens of which sessions.
+#[derive(Debug, Clone, Args)]
+pub struct SearchSessions {
+    /// Organisation, id or path; default: the caller's own.
+    #[arg(long)]
+    pub org: Option<String>,
+    /// In Lucene's syntax, as in `"permission denied" -root`, `err?r`, `nginx~1`, `command:sudo`.
+    pub query: String,
+    /// In this session only: all of its hits, the best first.
+    #[arg(long, conflicts_with_all = ["sessions", "user", "client", "host", "protocol", "from", "to", "hits"])]
+    pub session: Option<String>,
+    /// In those sessions only that this query finds, as in `sessions list`.
+    #[arg(long, value_name = "QUERY")]
+    pub sessions: Option<String>,
+    /// A name of the user.
+    #[arg(long)]
+    pub user: Option<String>,
+    /// Address or name of the client.
+    #[arg(long)]
+    pub client: Option<String>,
+    /// Address or name of the server worked on.
+    #[arg(long)]
+    pub host: Option<String>,
+    /// As in `ssh`.
+    #[arg(long)]
+    pub protocol: Option<String>,
+    /// Sessions started at this time (RFC 3339) or later.
+    #[arg(long)]
+    pub from: Option<String>,
+    /// Sessions started before this time (RFC 3339).
+    #[arg(long)]
+    pub to: Option<String>,
+    /// Most sessions with hits (at most 100); with --session most hits.
+    #[arg(long, short = 'n', default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    pub limit: u64,
+    /// Most hits of each session.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub hits: u64,
+    /// Go on where an earlier search ended.
+    #[arg(long)]
+    pub after: Option<String>,
+    /// Write a picture (PNG) of the screen of the first hit to this file.
+    #[arg(long, value_hint = ValueHint::FilePath)]
+    pub screenshot: Option<PathBuf>,
 }
 
 /// Which sessions.

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use crate::config::Settings;
 use crate::console;
+use crate::fonts;
 use crate::outbound::Http;
 use crate::server::{self, Listener};
 use crate::telemetry::Metrics;
@@ -76,8 +77,10 @@ fn recordings(settings: &Settings) -> anyhow::Result<RecordingOptions> {
         Some(url) if url.starts_with("s3://") => s3(url)?,
         Some(folder) => BlobStore::Folder(PathBuf::from(folder)),
     };
+    let fonts = settings.recordings_fonts.value.as_deref().map(fonts::read).transpose()?;
     Ok(RecordingOptions {
         store,
+        fonts: fonts.map(Arc::new),
         recording_bytes_max: settings.recordings_mib_max.value.saturating_mul(1 << 20),
         open_sessions_max: settings.recordings_open_max.value,
         idle_timeout: minutes(settings.recordings_idle_minutes.value),

@@ -138,23 +138,31 @@ pub fn verify(
             }
         }
     }
-    match walk(source, head, &pruned, &waiting, with_bodies, &mut report, progress) {
+    let course = Course { head, pruned, waiting };
+    match walk(source, &course, with_bodies, &mut report, progress) {
         Ok(()) => {}
         Err(why) => report.undecided = Some(why),
     }
     report
 }
 
+/// From where to where the log is read, and what is to be met on the way.
+struct Course<'a> {
+    head: &'a Checkpoint,
+    pruned: Pruned,
+    /// Remembered checkpoints by size.
+    waiting: Vec<&'a Checkpoint>,
+}
+
 /// Reads all entries in order. Returns early, with the reason, when something can't be had.
 fn walk(
     source: &dyn Files,
-    head: &Checkpoint,
-    pruned: &Pruned,
-    waiting: &[&Checkpoint],
+    course: &Course<'_>,
     with_bodies: bool,
     report: &mut Report,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), String> {
+    let Course { head, pruned, waiting } = course;
     let mut frontier = pruned.frontier()?;
     let mut waiting = waiting.iter().peekable();
     let mut last = Last::default();

@@ -3,5 +3,5 @@
 mod probe;
 
 fn main() {
-    probe::main(dialects::sps::lucene::parse);
+    probe::main(dialects::lucene::parse);
 }

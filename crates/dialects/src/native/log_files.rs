@@ -7,13 +7,13 @@ use axum::extract::{FromRequestParts, RawPathParams, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{StatusCode, header};
+use service::LogId;
 use service::tlog::entry::HEADER_BYTES;
 use service::tlog::extends::Extends;
 use service::tlog::tile::Resource;
 use service::tlog::tlog_proof::TlogProof;
 use service::witnesses::NOBODY_OUTSIDE;
 use service::{Error, LogState, Principal, Service, Verb};
-use service::LogId;
 
 use super::call::{Bearer, InOrg, blocking, reply};
 use super::parameters::{Known, Parameters};
@@ -211,7 +211,8 @@ pub async fn key_note(State(context): State<Context>, call: InLog, RawQuery(quer
         let size = keys.find(|key| key.first_size == index.saturating_add(1)).and_then(|key| key.introduced_size);
         let size = size.ok_or_else(|| Error::not_found(format!("no key note is at index {index}")))?;
         let checkpoint = service.checkpoint_at(who, log, size)?;
-        let checkpoint = checkpoint.ok_or_else(|| Error::not_found(format!("no checkpoint of size {size} was kept")))?;
+        let checkpoint =
+            checkpoint.ok_or_else(|| Error::not_found(format!("no checkpoint of size {size} was kept")))?;
         let hashes = service.prove_inclusion(who, log, index, size)?;
         let extra = Some(service.entry(who, log, index)?);
         Ok(TlogProof { extra, index, hashes, checkpoint: checkpoint.to_string() })

@@ -108,6 +108,18 @@ routes! {
     PUT "/v1/orgs/{org}/sessions/{session}/recording" => sessions::upload::recording, Needs::Verb(Verb::RecordSessions);
     /// Read a recording, or a range of it.
     GET "/v1/orgs/{org}/sessions/{session}/recording" => sessions::read::recording, Needs::Verb(Verb::ViewSessions);
+    /// Search what was on the screen of a session.
+    GET "/v1/orgs/{org}/sessions/{session}/content" => sessions::content::search, Needs::Verb(Verb::ViewSessions);
+    /// List the commands of a session.
+    GET "/v1/orgs/{org}/sessions/{session}/commands" => sessions::content::commands, Needs::Verb(Verb::ViewSessions);
+    /// Read a screen of a session.
+    GET "/v1/orgs/{org}/sessions/{session}/screen" => sessions::screens::screen, Needs::Verb(Verb::ViewSessions);
+    /// Draw a screen of a session.
+    GET "/v1/orgs/{org}/sessions/{session}/picture" => sessions::screens::picture, Needs::Verb(Verb::ViewSessions);
+    /// Read a session from a moment on.
+    GET "/v1/orgs/{org}/sessions/{session}/replay" => sessions::screens::replay, Needs::Verb(Verb::ViewSessions);
+    /// Search what was on the screens of sessions.
+    GET "/v1/orgs/{org}/content" => sessions::content::search_all, Needs::Verb(Verb::ViewSessions);
     /// Play a stretch of a recording.
     GET "/v1/orgs/{org}/sessions/{session}/playback" => sessions::playback::playback, Needs::Verb(Verb::ViewSessions);
     /// Finish recording a session.

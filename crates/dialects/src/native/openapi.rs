@@ -25,6 +25,8 @@ use super::{
         events::summary::summary, events::views::views,
         sessions::life::start, sessions::life::finish, sessions::upload::chunk, sessions::upload::recording,
         sessions::read::list, sessions::read::show, sessions::read::chunks, sessions::read::recording,
+        sessions::content::search, sessions::content::search_all, sessions::content::commands,
+        sessions::screens::screen, sessions::screens::picture, sessions::screens::replay,
         sessions::playback::playback,
         users::list, users::show, users::recomputed, users::explain, users::build,
         rules::list,

@@ -4,15 +4,16 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use service::ErrorKind;
 use service::Service;
-use service::recordings::{ContentHit, IndexState, Session};
+use service::recordings::{ContentHit, ContentSearch, HITS_MAX, IndexState, Session};
 use service::search::content::ContentQuery;
 
 use super::body::Known;
 use super::call::Call;
 use super::error::Failure;
 use super::message::{list, time_of_event, time_of_hit};
+use super::parts;
 use super::sessions::find;
-use super::{lucene, parts};
+use crate::lucene;
 
 /// The field of words without a field: the text of the screen.
 const FIELD: &str = "text";
@@ -38,7 +39,8 @@ pub async fn search(service: &Service, call: &Call) -> Result<Response, Failure>
         return Ok(list(Vec::new(), call.meta()));
     };
     let query = read(text, "q")?;
-    let found = service.search_content(&call.who, call.org, id, query, text).await;
+    let search = ContentSearch { query, places: 0..HITS_MAX, what: text.to_owned() };
+    let found = service.search_content(&call.who, call.org, id, search).await;
     let found = match found {
         // Nothing is indexed yet: there are no hits, as the vendor says.
         Err(error) if error.kind == ErrorKind::Conflict => return Ok(list(Vec::new(), call.meta())),

@@ -8,7 +8,6 @@ mod filter;
 mod idle;
 mod info;
 mod login;
-pub mod lucene;
 mod message;
 mod parameters;
 mod parts;

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::{StatusCode, header};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use service::recordings::{IndexState, SessionId};
+use service::recordings::{IndexState, Moment, SessionId, Summary};
 use service::{AccountId, ErrorKind, Service};
 
 use super::call::Call;
@@ -23,15 +23,22 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Pictures that are kept; one is some ten kilobytes.
 const KEPT_MAX: usize = 2_000;
 
-/// Pictures that were drawn, by whom they were drawn for (who may see a session may not for ever) and by when the recording
-/// was indexed: what was erased since is in no picture that is given out.
+/// Pictures that were drawn, by whom they were drawn for (who may see a session may not for ever) and by the making of what
+/// they were drawn from: what was erased since is in no picture that is given out.
 #[derive(Default)]
 pub struct Drawn {
     kept: Mutex<Kept>,
 }
 
-/// Account, session, number of the screen, and when the recording was indexed (microseconds since 1970).
-type Key = (AccountId, SessionId, u64, u64);
+/// Account, session, number of the screen, and which making of its screens it was drawn from.
+type Key = (AccountId, SessionId, u64, Made);
+
+/// When a recording was indexed (microseconds since 1970), and of how many chunks.
+type Made = (u64, u64);
+
+fn made(summary: &Summary) -> Made {
+    (summary.made_at_us, summary.chunks)
+}
 
 #[derive(Default)]
 struct Kept {
@@ -56,12 +63,12 @@ impl Drawn {
         }
     }
 
-    fn of(&self, account: AccountId, session: SessionId, made_at_us: u64) -> Vec<u64> {
+    fn of(&self, account: AccountId, session: SessionId, made: Made) -> Vec<u64> {
         let kept = self.kept.lock();
         let mut numbers: Vec<u64> = kept
             .pictures
             .keys()
-            .filter(|key| (key.0, key.1, key.3) == (account, session, made_at_us))
+            .filter(|key| (key.0, key.1, key.3) == (account, session, made))
             .map(|key| key.2)
             .collect();
         numbers.sort_unstable();
@@ -80,7 +87,7 @@ pub async fn generate(service: &Service, call: &Call, drawn: &Arc<Drawn>) -> Res
         }
         Err(error) => return Err(call.refused(&error)),
     };
-    let (screens, made_at_us) = (summary.screens, summary.made_at_us);
+    let (screens, made) = (summary.screens, made(&summary));
     if let Some(beyond) = numbers.iter().find(|number| !(1..=screens).contains(*number)) {
         return Err(Failure::not_found(&format!("there is no record {beyond}; there are {screens}, from 1")));
     }
@@ -88,7 +95,7 @@ pub async fn generate(service: &Service, call: &Call, drawn: &Arc<Drawn>) -> Res
         let (service, call, drawn, numbers) = (service.clone(), call.clone(), Arc::clone(drawn), numbers.clone());
         tokio::spawn(async move {
             for number in numbers {
-                let key = (call.who.account, id, number, made_at_us);
+                let key = (call.who.account, id, number, made);
                 if let Err(failure) = draw(&service, &call, &drawn, key).await {
                     // Whoever asked may not be waiting any more.
                     tracing::warn!(?failure, session = %id, number, "sps: a picture was not drawn");
@@ -113,7 +120,7 @@ pub async fn generate(service: &Service, call: &Call, drawn: &Arc<Drawn>) -> Res
     let above = path.strip_suffix("/_generate").unwrap_or(&path).to_owned();
     let items: Vec<Value> = numbers
         .iter()
-        .map(|number| item(&above, *number, drawn.find(&(call.who.account, id, *number, made_at_us)).is_some()))
+        .map(|number| item(&above, *number, drawn.find(&(call.who.account, id, *number, made)).is_some()))
         .collect();
     Ok(json_reply(status, &json!({"items": items, "meta": call.meta().into_value()})))
 }
@@ -127,8 +134,8 @@ async fn draw(service: &Service, call: &Call, drawn: &Drawn, key: Key) -> Result
     if drawn.find(&key).is_some() {
         return Ok(());
     }
-    let picture = service.session_picture(&call.who, call.org, key.1, key.2).await;
-    picture.map_err(|error| call.refused(&error))?.into_iter().for_each(|picture| drawn.keep(key, picture));
+    let picture = service.session_picture(&call.who, call.org, key.1, Moment::Screen(key.2)).await;
+    picture.map_err(|error| call.refused(&error))?.into_iter().for_each(|picture| drawn.keep(key, picture.png));
     Ok(())
 }
 
@@ -170,7 +177,7 @@ pub fn list_of(service: &Service, call: &Call, drawn: &Drawn) -> Result<Response
     let path = canonical(&call.path);
     let above = path.strip_suffix("/screenshots").unwrap_or(&path).to_owned();
     let numbers = match service.session_index(&session).map_err(|error| call.refused(&error))? {
-        IndexState::Indexed(summary) => drawn.of(call.who.account, session.id, summary.made_at_us),
+        IndexState::Indexed(summary) => drawn.of(call.who.account, session.id, made(&summary)),
         IndexState::Recording | IndexState::Pending => Vec::new(),
     };
     let meta: Meta = call.meta();
@@ -187,7 +194,7 @@ pub async fn one(service: &Service, call: &Call, drawn: &Drawn) -> Result<Respon
         Err(error) if error.kind == ErrorKind::Conflict => return Err(missing()),
         other => other.map_err(|error| call.refused(&error))?,
     };
-    let picture = drawn.find(&(call.who.account, id, number, summary.made_at_us)).ok_or_else(missing)?;
+    let picture = drawn.find(&(call.who.account, id, number, made(&summary))).ok_or_else(missing)?;
     let shown = service.show_picture_again(&call.who, call.org, id, number).await;
     shown.map_err(|error| call.refused(&error))?;
     let headers = [(header::CONTENT_TYPE, "image/png".to_owned()), (header::CONTENT_LENGTH, picture.len().to_string())];

@@ -309,10 +309,7 @@ fn in_snapshot(
                 return false;
             }
             items.push(item(&session, &whole, fields));
-            last = Some(SessionCursor {
-                started_us: session.started_at.as_microsecond(),
-                number: session.ended.as_ref().map_or(session.number, |ended| ended.number),
-            });
+            last = Some(session.cursor());
             true
         })?;
     } else {

@@ -31,6 +31,13 @@ pub struct Fonts {
     masks: Mutex<HashMap<Key, Arc<Mask>>>,
 }
 
+/// Says how many there are.
+impl std::fmt::Debug for Fonts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fonts").field("count", &(self.fonts.len() + self.emoji.len())).finish_non_exhaustive()
+    }
+}
+
 /// A caller's font that cannot be read, or one too many.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("font {place} (from 0) is no font that can be read")]

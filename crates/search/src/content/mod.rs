@@ -4,7 +4,7 @@
 //! same texts (specs/lucene-query.md); [`reference::search`] is the same meaning in plain code, and tests hold the two
 //! together. The total is exact, however few hits are asked for.
 //!
-//! **Not here.** The query language: `dialects::sps::lucene` makes [`ContentQuery`] out of text. What a document is (a span
+//! **Not here.** The query language: `dialects::lucene` makes [`ContentQuery`] out of text. What a document is (a span
 //! of a recording, as a rule) and where its payload leads: that is the caller's.
 //!
 //! **Known differences** to the oracle, found by comparing 18,000 random queries and 30,000 random texts: where a fuzzy token and

@@ -453,7 +453,7 @@ impl Catalogue {
         };
         let reader = self.index.reader();
         let of = |min, max, cap| reader.count(ordinal, &Query::And(vec![query.clone(), numbers(min, max)]), cap);
-        let mut count = of(removed_up_to + 1, u64::MAX, cap + removed.len() as u64)?;
+        let mut count = of(removed_up_to + 1, u64::MAX, cap.saturating_add(removed.len() as u64))?;
         for number in removed.iter().filter(|number| **number > removed_up_to) {
             count -= of(*number, *number, 1)?.min(count);
         }

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! A recording is indexed when it is over, in the background; whoever asks earlier waits for it. What is not there is made
-//! when it is asked for: so nothing has to be remembered, and the folder can be deleted at any time. Chunks are verified
+//! when it is asked for: so nothing has to be remembered, and the folder can be deleted at any time. What was made of chunks
+//! that were erased or pruned since is never read again (`Summary::chunks`), and leaves the disk with them. Chunks are verified
 //! against the log as they are read; a chunk that is not what was signed ends the index there, and the summary says so.
 
 use std::fs::{self, File};
@@ -29,8 +30,9 @@ use replay::span::{Kind, Span, SpanSink};
 use search::content::{ContentDocument, ContentWriter};
 use serde::{Deserialize, Serialize};
 
-use super::{RecordingReader, Session, SessionId};
+use super::{RecordingReader, Session, SessionId, filter};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::OrgId;
 use crate::service::Service;
 
 /// The form of the folder; another one is made anew.
@@ -77,6 +79,9 @@ pub struct Summary {
     pub took_us: u64,
     /// Bytes of the recording that it is made of.
     pub bytes: u64,
+    /// Chunks that the log told of when it was made. Of another number, because some were erased or pruned since, it is of
+    /// no use any more: it may hold what they held.
+    pub chunks: u64,
     /// What of it scores are made of.
     pub measures: Measures,
 }
@@ -89,6 +94,21 @@ pub fn folder(data: &Path, log: LogId, session: SessionId) -> PathBuf {
 /// Removes every projection of a data folder that no process holds. Blocks.
 pub fn remove_all(data: &Path) -> Result<()> {
     remove(&data.join("sessions"))
+}
+
+/// The sessions of a log that have a projection, or had begun one.
+pub fn sessions(data: &Path, log: LogId) -> Result<Vec<SessionId>> {
+    let folder = data.join("sessions").join(log.to_string());
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(unreachable_files)?,
+    };
+    let mut sessions = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(unreachable_files)?.file_name();
+        sessions.extend(name.to_string_lossy().parse::<SessionId>());
+    }
+    Ok(sessions)
 }
 
 /// Reads the summary of a folder that is whole and of this version.
@@ -109,6 +129,19 @@ impl Service {
                 tracing::warn!(?error, session = %session.id, "a recording was not indexed; it is when it is asked for");
             }
         });
+    }
+
+    /// The summary of a session's projection, if there is one that is of all that the log still tells of it. Blocks.
+    pub(crate) fn current_summary(&self, org: OrgId, session: SessionId) -> Result<Option<Summary>> {
+        let (log, _) = self.log_and_ordinal(org)?;
+        let Some(summary) = summary(&folder(self.data(), log, session)) else { return Ok(None) };
+        Ok((summary.chunks == self.chunks_known(org, session)?).then_some(summary))
+    }
+
+    /// How many chunks of a session the log tells of. Blocks.
+    pub(crate) fn chunks_known(&self, org: OrgId, session: SessionId) -> Result<u64> {
+        let (_, ordinal) = self.log_and_ordinal(org)?;
+        self.recordings().catalogue.count(ordinal, &filter::chunks(session, None), u64::MAX)
     }
 
     /// Removes the projection of a session. Blocks.
@@ -160,6 +193,8 @@ impl Service {
         };
         let mut typed = Meter::default();
         let replay = ReplayWriter::new(create("replay")?).map_err(unreachable_files)?;
+        // Before the first of them is read: what is erased while we read makes this out of date.
+        let chunks = self.chunks_known(session.org, session.id)?;
         let failed = Arc::new(Mutex::new(None));
         let (reader, format, damage) = open(self, session, runtime, &failed);
         let mut notices = Vec::new();
@@ -194,17 +229,22 @@ impl Service {
             };
             notices = reader.notices().iter().map(ToString::to_string).collect();
         }
-        // The store did not answer, or a chunk is not what was signed: the first is tried again, the second is told.
-        if let Some(error) = failed.lock().take() {
-            if error.kind != ErrorKind::Corrupt && error.kind != ErrorKind::NotFound {
+        // The store did not answer, or a chunk is gone or not what was signed: the first is tried again, the second is told.
+        if let Some((offset, error)) = failed.lock().take() {
+            if !is_gone(&error) {
                 return Err(error);
             }
-            notices.push(error.to_string());
+            // What the reader of the format says of an end that came too early follows from it.
+            let part = "recording".to_owned();
+            let (reason, detail) = (format::Reason::Unreadable, error.to_string());
+            let at_us = damage.as_ref().map_or(0, |damage| damage.at_us);
+            let seen = damage.replace(Damage { part, offset, at_us, reason, detail });
+            notices.extend(seen.map(|seen| seen.to_string()));
         }
         let (made, replay, sink) = indexer.finish(damage).map_err(unreachable_files)?;
         let (mut file, _) = replay.finish().map_err(unreachable_files)?;
         file.flush().map_err(unreachable_files)?;
-        let (mut file, spans) = sink.spans.finish().map_err(unreachable_files)?;
+        let (mut file, _) = sink.spans.finish().map_err(unreachable_files)?;
         file.flush().map_err(unreachable_files)?;
         let (typed, mut measures) = (typed.finish(), sink.meter.finish());
         (measures.keys, measures.pointer) = (typed.keys, typed.pointer);
@@ -216,7 +256,7 @@ impl Service {
             version: VERSION,
             format: format.map(|format| format.to_string()),
             screens: made.screens,
-            spans,
+            spans: made.spans,
             duration_us: made.duration_us,
             has_commands: sink.has_commands,
             has_titles: sink.has_titles,
@@ -228,6 +268,7 @@ impl Service {
             made_at_us: 0,
             took_us: 0,
             bytes: session.bytes,
+            chunks,
             measures,
         })
     }
@@ -351,13 +392,23 @@ struct Stream {
     failed: Failed,
 }
 
-/// Why chunks could not be had, if that was so: readers of formats only know that bytes are missing.
-type Failed = Arc<Mutex<Option<Error>>>;
+/// Where and why chunks could not be had, if that was so: readers of formats only know that bytes are missing.
+type Failed = Arc<Mutex<Option<(u64, Error)>>>;
+
+/// Whether it will not come back: erased, pruned, or not what was signed.
+fn is_gone(error: &Error) -> bool {
+    matches!(error.kind, ErrorKind::Corrupt | ErrorKind::NotFound)
+}
 
 impl Stream {
-    fn failed(&self, error: Error) -> io::Error {
-        let told = io::Error::other(error.to_string());
-        *self.failed.lock() = Some(error);
+    /// What is gone is the end of what can be read, so that all before it is; anything else is an error.
+    fn failed(&self, error: Error) -> io::Result<usize> {
+        let told = if is_gone(&error) { Ok(0) } else { Err(io::Error::other(error.to_string())) };
+        let mut failed = self.failed.lock();
+        // The first one says what happened.
+        if failed.as_ref().is_none_or(|(_, before)| is_gone(before) && !is_gone(&error)) {
+            *failed = Some((self.at, error));
+        }
         told
     }
 }
@@ -367,14 +418,16 @@ impl Read for Stream {
         if self.waiting.is_empty() {
             if self.reader.is_none() {
                 let range = self.at..self.session.bytes;
-                let opened = self.service.open_recording(self.session.clone(), range);
-                self.reader = Some(opened.map_err(|error| self.failed(error))?);
+                match self.service.open_recording(self.session.clone(), range) {
+                    Ok(reader) => self.reader = Some(reader),
+                    Err(error) => return self.failed(error),
+                }
             }
             let Some(reader) = &mut self.reader else { return Ok(0) };
             match self.runtime.block_on(reader.next()) {
                 Ok(Some(bytes)) => self.waiting = bytes,
                 Ok(None) => return Ok(0),
-                Err(error) => return Err(self.failed(error)),
+                Err(error) => return self.failed(error),
             }
         }
         let length = buffer.len().min(self.waiting.len());

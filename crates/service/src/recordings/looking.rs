@@ -1,16 +1,19 @@
 //! Looking into recordings: what was on the screen, when, and a picture of it. Each look is an event of the trail first.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use replay::file::Replay;
-use replay::picture::{self, Fonts, Style, View};
+use replay::file::{Replay, Shown};
+use replay::picture::{self, Fonts, Style};
 use replay::ranged::{FileError, Ranged};
+use replay::screen::Screen;
 use replay::span::file::Spans;
 use replay::span::{Kind, Span};
 use search::content::{Content, ContentQuery};
@@ -37,7 +40,7 @@ pub enum IndexState {
     /// It is over, and its index will be there when somebody asks, or before.
     Pending,
     /// It is there.
-    Indexed(Summary),
+    Indexed(Box<Summary>),
 }
 
 /// A text that matches, with what is known of it.
@@ -53,13 +56,90 @@ pub struct ContentHit {
     pub disappeared_at: Timestamp,
 }
 
+/// What is looked for in a session.
+#[derive(Clone, Debug)]
+pub struct ContentSearch {
+    /// What.
+    pub query: ContentQuery,
+    /// Which of the texts that match are given, the best being at 0; none beyond [`HITS_MAX`].
+    pub places: Range<usize>,
+    /// The query as the reader wrote it, for the trail.
+    pub what: String,
+}
+
 /// What a search came to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ContentHits {
     /// How many texts match.
     pub total: u64,
-    /// The best of them, best first; ties in the order in which they came on the screen.
+    /// Those that were asked for, best first; ties among them in the order in which they came on the screen.
     pub hits: Vec<ContentHit>,
+}
+
+/// A moment of a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// When the screen of this number was there; they count from 1.
+    Screen(u64),
+    /// So many microseconds after the start; later than the end is the end.
+    At(u64),
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Moment::Screen(number) => write!(f, "screen {number}"),
+            Moment::At(at_us) => write!(f, "screen at {at_us} us"),
+        }
+    }
+}
+
+/// A picture of a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// The file.
+    pub png: Vec<u8>,
+    /// The last screen that was numbered up to then; 0 before the first.
+    pub screen: u64,
+    /// When the last event up to then happened, in microseconds after the start.
+    pub at_us: u64,
+}
+
+/// A recording from a moment on.
+pub struct SessionReplay {
+    /// Whose.
+    pub session: Session,
+    from_us: u64,
+    until_us: Option<u64>,
+    shown: Shown,
+    opened: Arc<Opened>,
+}
+
+impl SessionReplay {
+    /// The screen at the beginning.
+    pub fn screen(&self) -> &Screen {
+        &self.shown.screen
+    }
+
+    /// From when on, in microseconds after the start.
+    pub fn from_us(&self) -> u64 {
+        self.from_us
+    }
+
+    /// Gives every event after the beginning to `each`, in order, until that says no. Blocks; holds one block of the file.
+    ///
+    /// # Errors
+    /// `Corrupt`: the projection does not read.
+    pub fn each(&self, each: &mut dyn FnMut(&replay::format::Event) -> bool) -> Result<()> {
+        let events = self.opened.replay.events(self.from_us.saturating_add(1)).map_err(|error| broken(&error))?;
+        for event in events {
+            let event = event.map_err(|error| broken(&error))?;
+            if self.until_us.is_some_and(|until_us| event.at_us > until_us) || !each(&event) {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A recording that is open.
@@ -82,18 +162,19 @@ pub(crate) struct Looking {
     open: Mutex<VecDeque<(SessionId, Arc<Opened>)>>,
     /// Recordings that are being indexed: whoever comes second waits for the first.
     turns: Vec<tokio::sync::Mutex<()>>,
-    fonts: Fonts,
+    fonts: Arc<Fonts>,
 }
 
 /// Recordings that can be indexed at once; each takes one core and some memory.
 const TURNS: usize = 2;
 
 impl Looking {
-    pub fn new() -> Looking {
+    /// `fonts`: what pictures are drawn with, if not with the built-in ones.
+    pub fn new(fonts: Option<Arc<Fonts>>) -> Looking {
         Looking {
             open: Mutex::default(),
             turns: (0..TURNS).map(|_| tokio::sync::Mutex::default()).collect(),
-            fonts: Fonts::built_in(),
+            fonts: fonts.unwrap_or_else(|| Arc::new(Fonts::built_in())),
         }
     }
 
@@ -110,14 +191,13 @@ impl Looking {
 }
 
 impl Service {
-    /// Whether a session's texts can be searched. Looks at one small file.
+    /// Whether a session's texts can be searched. Looks at one small file. Blocks.
     pub fn session_index(&self, session: &Session) -> Result<IndexState> {
         if session.is_active() {
             return Ok(IndexState::Recording);
         }
-        let (log, _) = self.log_and_ordinal(session.org)?;
-        let found = indexing::summary(&indexing::folder(self.data(), log, session.id));
-        Ok(found.map_or(IndexState::Pending, IndexState::Indexed))
+        let found = self.current_summary(session.org, session.id)?;
+        Ok(found.map_or(IndexState::Pending, |summary| IndexState::Indexed(Box::new(summary))))
     }
 
     /// Indexes a recording that is over, if that was not done.
@@ -125,7 +205,7 @@ impl Service {
         Ok(self.opened(session).await?.summary.clone())
     }
 
-    /// Searches what was on the screen of a session; gives the best [`HITS_MAX`]. `what` is the query as it was asked, for the trail.
+    /// Searches what was on the screen of a session. What matches equally well keeps its place from one call to the next.
     ///
     /// # Errors
     /// `NotFound`: no such session. `Conflict`: it is still being recorded.
@@ -134,12 +214,21 @@ impl Service {
         who: &Principal,
         org: OrgId,
         id: SessionId,
-        query: ContentQuery,
-        what: &str,
+        search: ContentSearch,
     ) -> Result<ContentHits> {
-        let session = self.look(who, org, id, Access::View { what: what.to_owned() }).await?;
-        let opened = self.opened(&session).await?;
-        blocking(move || find(&opened, &session, &query, HITS_MAX)).await
+        let session = self.look(who, org, id, Access::View { what: search.what }).await?;
+        self.find_content(&session, search.query, search.places).await
+    }
+
+    /// As [`Service::search_content`], for whoever is allowed already and has recorded it.
+    pub(super) async fn find_content(
+        &self,
+        session: &Session,
+        query: ContentQuery,
+        places: Range<usize>,
+    ) -> Result<ContentHits> {
+        let (opened, session) = (self.opened(session).await?, session.clone());
+        blocking(move || find(&opened, &session, &query, places)).await
     }
 
     /// Whether anything on the screen of a session matches: for lists of sessions, so it is no look at the recording. Blocks.
@@ -182,47 +271,68 @@ impl Service {
         self.look(who, org, id, Access::Screenshot { screen: number }).await.map(drop)
     }
 
-    /// The picture of a screen, a PNG; the same bytes each time. `None`: there is no screen of that number.
+    /// The picture of a moment, a PNG; the same bytes each time. `None`: there is no screen of that number.
+    ///
+    /// # Errors
+    /// `NotFound`: no such session. `Conflict`: it is still being recorded. `TooLarge`: a screen of that size is not drawn.
     pub async fn session_picture(
         &self,
         who: &Principal,
         org: OrgId,
         id: SessionId,
-        number: u64,
-    ) -> Result<Option<Vec<u8>>> {
+        moment: Moment,
+    ) -> Result<Option<Picture>> {
         let session = self.find_for(who, org, id).await?;
         let opened = self.opened(&session).await?;
-        if number == 0 || number > opened.summary.screens {
-            return Ok(None);
-        }
-        self.record_access(who, &session, Access::Screenshot { screen: number }).await?;
+        let Some(shown) = blocking(move || show(&opened, moment)).await? else { return Ok(None) };
+        self.record_access(who, &session, Access::Screenshot { screen: shown.number }).await?;
         let service = self.clone();
         blocking(move || {
-            let Some(shown) = opened.replay.at_screen(number).map_err(|error| broken(&error))? else { return Ok(None) };
-            let screen = shown.screen;
-            let (rows, cursor) = (screen.rows(), screen.cursor());
-            let cursor = cursor.visible.then_some((cursor.column, cursor.row));
-            let view = View { size: screen.size(), rows: &rows, cursor };
             let fonts = &service.recordings().looking.fonts;
-            let picture = picture::draw(&view, fonts, &Style::default());
-            picture.map(Some).map_err(|error| Error::too_large(error.to_string()))
+            let png = picture::draw_screen(&shown.screen, fonts, &Style::default());
+            let png = png.map_err(|error| Error::too_large(error.to_string()))?;
+            Ok(Some(Picture { png, screen: shown.number, at_us: shown.at_us }))
         })
         .await
     }
 
-    /// The text of a screen, a line for each row. `None`: there is no screen of that number.
+    /// The screen of a moment. `None`: there is no screen of that number.
+    ///
+    /// # Errors
+    /// `NotFound`: no such session. `Conflict`: it is still being recorded.
     pub async fn session_screen(
         &self,
         who: &Principal,
         org: OrgId,
         id: SessionId,
-        number: u64,
-    ) -> Result<Option<Vec<String>>> {
-        let session = self.look(who, org, id, Access::View { what: format!("screen {number}") }).await?;
+        moment: Moment,
+    ) -> Result<Option<Shown>> {
+        let session = self.look(who, org, id, Access::View { what: moment.to_string() }).await?;
+        let opened = self.opened(&session).await?;
+        blocking(move || show(&opened, moment)).await
+    }
+
+    /// A recording from a moment on: how the screen was then, and what came after it, up to `until_us` if that is given.
+    ///
+    /// # Errors
+    /// `NotFound`: no such session. `Conflict`: it is still being recorded.
+    pub async fn session_replay(
+        &self,
+        who: &Principal,
+        org: OrgId,
+        id: SessionId,
+        from_us: u64,
+        until_us: Option<u64>,
+    ) -> Result<SessionReplay> {
+        let what = match until_us {
+            None => format!("replay from {from_us} us"),
+            Some(until_us) => format!("replay from {from_us} to {until_us} us"),
+        };
+        let session = self.look(who, org, id, Access::View { what }).await?;
         let opened = self.opened(&session).await?;
         blocking(move || {
-            let shown = opened.replay.at_screen(number).map_err(|error| broken(&error))?;
-            Ok(shown.map(|shown| shown.screen.rows_text()))
+            let shown = opened.replay.at_time(from_us).map_err(|error| broken(&error))?;
+            Ok(SessionReplay { session, from_us, until_us, shown, opened })
         })
         .await
     }
@@ -246,11 +356,13 @@ impl Service {
     /// The files of a session's projection; made if they are not there.
     pub(super) async fn opened(&self, session: &Session) -> Result<Arc<Opened>> {
         let looking = &self.recordings().looking;
-        if let Some(opened) = looking.find(session.id) {
+        let (service, of) = (self.clone(), session.clone());
+        let chunks = blocking(move || service.chunks_known(of.org, of.id)).await?;
+        if let Some(opened) = looking.find(session.id, chunks) {
             return Ok(opened);
         }
         let _turn = looking.turn(session.id).await;
-        if let Some(opened) = looking.find(session.id) {
+        if let Some(opened) = looking.find(session.id, chunks) {
             return Ok(opened);
         }
         let (service, session) = (self.clone(), session.clone());
@@ -258,7 +370,7 @@ impl Service {
         blocking(move || {
             let (log, _) = service.log_and_ordinal(session.org)?;
             let folder = indexing::folder(service.data(), log, session.id);
-            if indexing::summary(&folder).is_none() {
+            if service.current_summary(session.org, session.id)?.is_none() {
                 service.index_session(&session, &runtime)?;
             }
             let opened = match open(&folder) {
@@ -279,9 +391,10 @@ impl Service {
 }
 
 impl Looking {
-    fn find(&self, session: SessionId) -> Option<Arc<Opened>> {
+    /// One that was made of so many chunks; of fewer or more it is out of date.
+    fn find(&self, session: SessionId, chunks: u64) -> Option<Arc<Opened>> {
         let mut open = self.open.lock();
-        let at = open.iter().position(|(id, _)| *id == session)?;
+        let at = open.iter().position(|(id, opened)| *id == session && opened.summary.chunks == chunks)?;
         let found = open.remove(at)?;
         let opened = Arc::clone(&found.1);
         open.push_back(found);
@@ -309,10 +422,18 @@ fn open(folder: &std::path::Path) -> Result<Opened> {
     })
 }
 
-fn find(opened: &Opened, session: &Session, query: &ContentQuery, limit: usize) -> Result<ContentHits> {
+fn show(opened: &Opened, moment: Moment) -> Result<Option<Shown>> {
+    match moment {
+        Moment::Screen(number) => opened.replay.at_screen(number).map_err(|error| broken(&error)),
+        Moment::At(at_us) => opened.replay.at_time(at_us).map(Some).map_err(|error| broken(&error)),
+    }
+}
+
+fn find(opened: &Opened, session: &Session, query: &ContentQuery, places: Range<usize>) -> Result<ContentHits> {
+    let limit = places.end.min(HITS_MAX);
     let found = opened.content.search(query, limit).map_err(|error| damaged(&error.to_string()))?;
-    let mut hits = Vec::with_capacity(found.hits.len());
-    for one in found.hits {
+    let mut hits = Vec::new();
+    for one in found.hits.into_iter().skip(places.start) {
         let span = opened.spans.get(one.payload).map_err(|error| broken(&error))?;
         hits.push(hit(session, span, one.score));
     }

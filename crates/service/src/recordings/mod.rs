@@ -25,6 +25,7 @@
 mod access;
 mod blobs;
 pub(crate) mod catalogue;
+mod contents;
 mod entry;
 pub mod filter;
 mod forget;
@@ -45,10 +46,14 @@ use std::time::Duration;
 
 use log::{LogId, Logs};
 use parking_lot::Mutex;
+use replay::picture::Fonts;
 use sha2::Sha256;
 
 pub use access::{Access, AccessInfo};
 pub use blobs::BlobStore;
+pub use contents::{
+    ContentsPage, ContentsQuery, FOUND_SESSIONS_MAX, FoundSession, HITS_OF_SESSION_MAX, Unsearched, Why,
+};
 pub use entry::Chunk;
 pub(crate) use entry::{BASELINES_BUILT, Entry};
 pub use id::{InvalidSessionId, SessionId};
@@ -58,7 +63,7 @@ pub use info::{
     SessionUser, TerminalSize,
 };
 pub use life::ChunkReceipt;
-pub use looking::{ContentHit, ContentHits, HITS_MAX, IndexState};
+pub use looking::{ContentHit, ContentHits, ContentSearch, HITS_MAX, IndexState, Moment, Picture, SessionReplay};
 pub use playback::{Playback, PlaybackEvent, PlaybackWhat};
 pub use read::{RecordingReader, SESSIONS_PAGE_MAX, SessionCursor, SessionPage, SessionQuery};
 pub use sweep::Swept;
@@ -78,6 +83,8 @@ pub const CHUNK_BYTES_MAX: usize = 8 << 20;
 pub struct RecordingOptions {
     /// Where their bytes lie.
     pub store: BlobStore,
+    /// What pictures of screens are drawn with; `None`: the built-in fonts, so that they are the same everywhere.
+    pub fonts: Option<Arc<Fonts>>,
     /// Most bytes of one recording.
     pub recording_bytes_max: u64,
     /// Most sessions that are open at once, of all organisations.
@@ -93,6 +100,7 @@ impl Default for RecordingOptions {
     fn default() -> RecordingOptions {
         RecordingOptions {
             store: BlobStore::InData,
+            fonts: None,
             recording_bytes_max: 64 << 30,
             open_sessions_max: 100_000,
             idle_timeout: Duration::from_secs(24 * 3600),
@@ -172,7 +180,7 @@ impl Recordings {
         Ok(Recordings {
             blobs: Blobs::open(data, &options.store)?,
             catalogue: Arc::new(Catalogue::open(data, logs, control, risk)?),
-            looking: looking::Looking::new(),
+            looking: looking::Looking::new(options.fonts.clone()),
             options,
             open: Mutex::default(),
             starts: (0..STARTS).map(|_| tokio::sync::Mutex::default()).collect(),

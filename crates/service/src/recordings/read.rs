@@ -448,6 +448,11 @@ impl RecordingReader {
 }
 
 impl Session {
+    /// Its place in a list of sessions.
+    pub fn cursor(&self) -> SessionCursor {
+        SessionCursor { started_us: time::micros(self.started_at), number: self.last_number() }
+    }
+
     /// When something was heard of it last: its end, else now.
     pub fn last_seen(&self, now: Timestamp) -> Timestamp {
         self.ended.as_ref().map_or(now, |ended| ended.at)

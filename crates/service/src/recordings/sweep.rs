@@ -4,11 +4,11 @@
 //! Nothing is removed unless the log is what was signed, the catalogue knows all of it, and the session is not open. Logs
 //! that another one took the place of are left alone.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use log::LogId;
 
-use super::{SessionId, filter};
+use super::{SessionId, filter, indexing};
 use crate::error::Result;
 use crate::model::OrgId;
 use crate::query::Order;
@@ -38,7 +38,10 @@ impl Service {
 
     /// As [`Service::sweep_recordings`], of one organisation.
     pub(crate) async fn sweep_recordings_of(&self, org: OrgId) -> Result<Swept> {
-        let sessions = self.recordings().blobs.sessions(self.log_of(org)?).await?;
+        let log = self.log_of(org)?;
+        let mut sessions: BTreeSet<SessionId> = self.recordings().blobs.sessions(log).await?.into_iter().collect();
+        let data = self.data().to_owned();
+        sessions.extend(super::read::blocking(move || indexing::sessions(&data, log)).await?);
         self.sweep_sessions(org, sessions).await
     }
 
@@ -67,17 +70,19 @@ impl Service {
         if self.recordings().find_open(org, session).is_some() {
             return Ok(0);
         }
+        // Whoever makes its projection now is waited for: that one may have read what is gone.
+        let _turn = self.recordings().looking.turn(session).await;
         let service = self.clone();
-        let keep = super::read::blocking(move || service.hashes(org, log, ordinal, session)).await?;
-        let removed = self.recordings().blobs.sweep(log, session, &keep).await?;
-        if removed > 0 {
-            // What was on its screen is made again of what is left, when somebody asks. Whoever is making it now is waited for:
-            // that one may have read what is gone.
-            let _turn = self.recordings().looking.turn(session).await;
-            let service = self.clone();
-            super::read::blocking(move || service.drop_projection(log, session)).await?;
-        }
-        Ok(removed)
+        let keep = super::read::blocking(move || {
+            // What was on its screens is made again of what is left, when somebody asks. First, because a crash after the
+            // chunks would leave nothing that says so.
+            let folder = indexing::folder(service.data(), log, session);
+            if folder.exists() && service.current_summary(org, session)?.is_none() {
+                service.drop_projection(log, session)?;
+            }
+            service.hashes(org, log, ordinal, session)
+        });
+        self.recordings().blobs.sweep(log, session, &keep.await?).await
     }
 
     /// The hashes that entries name as chunks of a session.

@@ -59,12 +59,15 @@ impl RiskOptions {
     }
 }
 
+/// Baselines at hand, by the ordinal of the organisation's log and the user.
+type Cache = HashMap<(u32, Arc<str>), Arc<Built>>;
+
 /// Users and their scores, of all organisations.
 pub struct Risk {
     pub(crate) parameters: Parameters,
     /// By the ordinal of the organisation's log.
     tables: Mutex<HashMap<u32, Slot>>,
-    cache: Mutex<HashMap<(u32, Arc<str>), Arc<Built>>>,
+    cache: Mutex<Cache>,
     /// Somebody has something for the scorer to do.
     work: Notify,
     /// Complete passes of the scorer.

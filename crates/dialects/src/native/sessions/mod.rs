@@ -1,12 +1,15 @@
-//! Recorded sessions: start, append, finish; list, look at, read.
+//! Recorded sessions: start, append, finish; list, look at, read; search what was on their screens, show it.
 //!
 //! A recorder starts a session, sends its bytes in chunks as they come (or all of them in one streaming request), and
 //! finishes it. Everything may be sent again: what is there is answered as before.
 
+pub mod content;
+mod content_schema;
 pub mod life;
 pub mod playback;
 pub mod read;
 pub mod schema;
+pub mod screens;
 pub mod upload;
 
 use axum::extract::FromRequestParts;

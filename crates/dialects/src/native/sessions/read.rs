@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use service::recordings::{RecordingReader, SESSIONS_PAGE_MAX, SessionQuery, filter};
+use service::recordings::{RecordingReader, SESSIONS_PAGE_MAX, SessionCursor, SessionQuery, filter};
 use service::search::{self, Query};
 use service::{SessionId, Timestamp, Verb};
 
@@ -52,34 +52,47 @@ const LIMIT_DEFAULT: u64 = 100;
 pub async fn list(State(context): State<Context>, call: InOrg, RawQuery(query): RawQuery) -> Result<Response> {
     call.must(&context, Verb::ViewSessions)?;
     let parameters = Parameters::read(query.as_deref(), &KNOWN)?;
-    let after = parameters.text("after").map(|text| {
-        text.parse().map_err(|_| Problem::invalid("parameter after is not the `next` of an earlier page of this list"))
-    });
-    let query = SessionQuery { filter: wanted(&parameters)?, after: after.transpose()?, limit: limit(&parameters)? };
+    let (mut parts, after) = (vec![wanted(&parameters, "q")?], after(&parameters)?);
+    if parameters.text("active").is_some() {
+        parts.push(filter::active(parameters.flag("active")?));
+    }
+    let query = SessionQuery { filter: Query::And(parts), after, limit: limit(&parameters)? };
     let page = blocking(move || context.service.sessions(&call.who, call.org, &query, &|_| true)).await?;
     let sessions = page.sessions.into_iter().map(SessionDocument::from).collect();
     Ok(reply(StatusCode::OK, &Sessions { sessions, next: page.next.map(|next| next.to_string()) }))
 }
 
 fn limit(parameters: &Parameters) -> Result<usize> {
-    match parameters.number("limit")?.unwrap_or(LIMIT_DEFAULT) {
-        limit if (1..=SESSIONS_PAGE_MAX as u64).contains(&limit) => Ok(limit as usize),
-        limit => Err(Problem::invalid(format!("parameter limit is {limit}; it takes 1 to {SESSIONS_PAGE_MAX}"))),
+    limit_of(parameters, "limit", LIMIT_DEFAULT, SESSIONS_PAGE_MAX as u64)
+}
+
+/// How many a parameter asks for: 1 to `most`.
+pub fn limit_of(parameters: &Parameters, name: &str, default: u64, most: u64) -> Result<usize> {
+    match parameters.number(name)?.unwrap_or(default) {
+        limit if (1..=most).contains(&limit) => Ok(limit as usize),
+        limit => Err(Problem::invalid(format!("parameter {name} is {limit}; it takes 1 to {most}"))),
     }
 }
 
-fn wanted(parameters: &Parameters) -> Result<Query> {
+/// Where a page of sessions begins.
+pub fn after(parameters: &Parameters) -> Result<Option<SessionCursor>> {
+    let read = |text: &str| {
+        text.parse().map_err(|_| Problem::invalid("parameter after is not the `next` of an earlier page of this list"))
+    };
+    parameters.text("after").map(read).transpose()
+}
+
+/// Which sessions the parameters of a list ask for; `query` names the one that holds a query.
+pub fn wanted(parameters: &Parameters, query: &str) -> Result<Query> {
     let mut parts = Vec::new();
-    if let Some(text) = parameters.text("q") {
-        parts.push(search::parse::parse(text).map_err(|error| Problem::invalid(format!("parameter q: {error}")))?);
+    if let Some(text) = parameters.text(query) {
+        let read = search::parse::parse(text);
+        parts.push(read.map_err(|error| Problem::invalid(format!("parameter {query}: {error}")))?);
     }
     for (name, paths) in MEMBERS {
         if let Some(value) = parameters.text(name) {
             parts.push(Query::Or(paths.iter().map(|path| filter::is(path, value)).collect()));
         }
-    }
-    if parameters.text("active").is_some() {
-        parts.push(filter::active(parameters.flag("active")?));
     }
     let micros = |at: Timestamp| i64::try_from((at.as_nanosecond() + 999).div_euclid(1_000)).unwrap_or(i64::MAX);
     if let Some(from) = parameters.time("from")? {
@@ -91,7 +104,7 @@ fn wanted(parameters: &Parameters) -> Result<Query> {
     Ok(Query::And(parts))
 }
 
-/// One session.
+/// One session, and what is known of its content.
 #[utoipa::path(get, path = "/v1/orgs/{org}/sessions/{session}", tag = "sessions",
     params(
         ("org" = String, Path, description = "id, name or escaped path"),
@@ -100,8 +113,15 @@ fn wanted(parameters: &Parameters) -> Result<Query> {
     responses((status = 200, body = SessionDocument), (status = 404, body = Document)))]
 pub async fn show(State(context): State<Context>, at: InSession) -> Result<Response> {
     at.call.must(&context, Verb::ViewSessions)?;
-    let session = blocking(move || context.service.session(&at.call.who, at.call.org, at.session)).await?;
-    Ok(reply(StatusCode::OK, &SessionDocument::from(session)))
+    let work = move || {
+        let session = context.service.session(&at.call.who, at.call.org, at.session)?;
+        let content = context.service.session_index(&session)?;
+        Ok((session, content))
+    };
+    let (session, content) = blocking(work).await?;
+    let mut document = SessionDocument::from(session);
+    document.content = Some(content.into());
+    Ok(reply(StatusCode::OK, &document))
 }
 
 /// The chunks of a recording, in order: which bytes have which hash, and which event says so.

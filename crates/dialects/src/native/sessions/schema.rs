@@ -6,6 +6,7 @@ use service::{AccountId, SessionId, Timestamp};
 use utoipa::ToSchema;
 
 use super::super::wire::time;
+use super::content_schema::ContentDocument;
 
 /// A session to be started.
 #[derive(Deserialize, ToSchema)]
@@ -109,6 +110,9 @@ pub struct SessionDocument {
     /// What the recorder said of it.
     #[schema(value_type = Recording)]
     pub recording: SessionInfo,
+    /// What there is to say of what was on its screens; only where one session is looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentDocument>,
 }
 
 /// How a session ended.
@@ -149,6 +153,7 @@ impl From<Session> for SessionDocument {
             chunks: session.chunks,
             ended: session.ended.map(EndDocument::from),
             recording: session.info,
+            content: None,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `sessions`: recorded sessions through the native API.
 
+mod search;
+
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -18,6 +20,7 @@ pub fn run(command: &cli::Sessions) -> anyhow::Result<()> {
         cli::Sessions::Show { remote, org, session } => {
             show(&Client::new(remote)?, org.as_deref(), session, remote.json)
         }
+        cli::Sessions::Search { remote, search } => search::run(&Client::new(remote)?, search, remote.json),
         cli::Sessions::Download { remote, org, session, output } => {
             download(&Client::new(remote)?, org.as_deref(), session, output.as_deref(), remote.json)
         }
@@ -59,20 +62,26 @@ fn list(client: &Client, which: &WhichSessions, as_json: bool) -> anyhow::Result
 }
 
 fn row(session: &Value) -> Vec<String> {
-    let first = |pointers: &[&str]| {
-        let texts = pointers.iter().map(|pointer| text_at(session, pointer));
-        texts.into_iter().find(|text| !text.is_empty()).unwrap_or_else(|| "-".to_owned())
-    };
-    let user = ["/recording/user/gateway_name", "/recording/user/name", "/recording/user/server_names/0"];
     vec![
         text_at(session, "/id"),
         text_at(session, "/started_at"),
-        first(&user),
-        first(&["/recording/server/name", "/recording/server/address"]),
+        first_of(session, &USER),
+        first_of(session, &HOST),
         text_at(session, "/bytes"),
         state(session),
-        first(&["/recording/command", "/recording/title"]),
+        first_of(session, &["/recording/command", "/recording/title"]),
     ]
+}
+
+/// Members that may name the user, the best first.
+const USER: [&str; 3] = ["/recording/user/gateway_name", "/recording/user/name", "/recording/user/server_names/0"];
+/// Members that may name the server worked on, likewise.
+const HOST: [&str; 2] = ["/recording/server/name", "/recording/server/address"];
+
+/// The first of some members that is there, or a dash.
+fn first_of(session: &Value, pointers: &[&str]) -> String {
+    let texts = pointers.iter().map(|pointer| text_at(session, pointer));
+    texts.into_iter().find(|text| !text.is_empty()).unwrap_or_else(|| "-".to_owned())
 }
 
 fn state(session: &Value) -> String {
