@@ -44,7 +44,7 @@ fn hours() {
 #[test]
 fn commands() {
     let usual = vec![with(&["ls", "git", "make"]); 10];
-    check(&usual, &with(&["ls", "nmap"]), Algorithm::Command, 0.063_998, 40);
+    check(&usual, &with(&["ls", "nmap"]), Algorithm::Command, 0.063_996, 40);
     check(&usual, &with(&["nmap", "nc", "hydra"]), Algorithm::Command, 0.000_012_6, 100);
 }
 

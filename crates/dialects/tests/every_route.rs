@@ -227,6 +227,7 @@ async fn request(
     let id = if is_sps && spec.path.contains("{id}") { recorded(world, ann).await } else { id };
     if spec.path.contains("{user}") {
         recorded(world, ann).await;
+        world.settled().await;
     }
     let session = match spec.path.ends_with("/score") {
         false => session,

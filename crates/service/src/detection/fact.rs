@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::access::Caller;
 use crate::model::{Event, Kind, Outcome};
 
 /// The names that every rule may use, besides `attributes.` and the name of an attribute.
@@ -91,7 +92,12 @@ impl Fact {
             outcome: fields.outcome,
             actor,
             source,
-            sender: event.recorded_by().account.map(|account| account.to_string()),
+            // What we record ourselves about an account is not sent by it.
+            sender: event
+                .recorded_by()
+                .account
+                .filter(|_| event.recorded_by().via != Caller::INTERNAL)
+                .map(|account| account.to_string()),
             value: Value::Object(value),
         })
     }
