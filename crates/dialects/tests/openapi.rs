@@ -31,7 +31,7 @@ fn every_native_route_is_described_and_nothing_else_is() {
         .iter()
         .map(|spec| {
             let name = match spec.path {
-                path if path.contains("/proof/") => "{index}",
+                path if path.contains("/proof/") || path.contains("/key-notes/") => "{index}",
                 path if path.contains("/checkpoint/") => "{size}",
                 _ => "{rest}",
             };

@@ -110,9 +110,10 @@ async fn what_was_acknowledged_reads_back_and_is_in_the_log() {
     let world = world.reopen(|_| {}).await;
     assert_eq!(read(&world.service, &admin, world.org(), id, None).await.unwrap(), b"first second third");
     assert_eq!(world.service.session(&admin, world.org(), id).unwrap(), ended);
+    world.service.settle().await;
     let events = world.all(&admin, world.org(), &format!("session:{id} -action:session.downloaded"));
     let chunk = "session.chunk";
-    assert_eq!(actions(&events), ["session.started", chunk, chunk, chunk, "session.finished"]);
+    assert_eq!(actions(&events), ["session.started", chunk, chunk, chunk, "session.finished", "session.scored"]);
     assert_eq!(attribute(&events[2], "sha256").unwrap(), hex::encode(hashes[1]));
     let chunks = world.service.session_chunks(&admin, world.org(), id, None, 10).unwrap();
     assert_eq!(chunks.iter().map(|chunk| chunk.sha256).collect::<Vec<_>>(), hashes);
