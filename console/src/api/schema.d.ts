@@ -334,6 +334,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/orgs/{org}/baselines": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Build the baselines now instead of at midnight UTC. */
+        post: operations["build"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/orgs/{org}/completeness": {
         parameters: {
             query?: never;
@@ -686,6 +703,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/orgs/{org}/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every detection rule and how it stands here. What they found are events of action `detection.finding`. */
+        get: operations["list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/orgs/{org}/sessions": {
         parameters: {
             query?: never;
@@ -803,6 +837,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/orgs/{org}/sessions/{session}/score": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Why a session has its score: what was expected, what was seen, how much it weighs, and which events are behind it. */
+        get: operations["explain"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/orgs/{org}/tokens": {
         parameters: {
             query?: never;
@@ -815,6 +866,57 @@ export interface paths {
         put?: never;
         /** Issues a token whose reach is this organisation and what lies below it. */
         post: operations["issue"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/orgs/{org}/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The first users in an order. A user without the value comes last in both directions; equal ones by name. */
+        get: operations["list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/orgs/{org}/users/{user}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A user with the baselines. */
+        get: operations["show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/orgs/{org}/users/{user}/recomputed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A user's score at a past time, computed again from what the log held then, and compared with what was served. */
+        get: operations["recomputed"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -886,6 +988,51 @@ export interface components {
         Adoption: {
             /** @description A signed checkpoint of the log that somebody outside remembers. */
             checkpoint: string;
+        };
+        /** @description A user: somebody who was seen in recorded sessions. */
+        AuditedUser: {
+            /** @description The user of the sessions, exact. */
+            user: string;
+            /** @description The latest end of a session, or start of one that is open. */
+            last_seen: string;
+            /**
+             * Format: int32
+             * @description 0 to 100: the highest score of the sessions of the last 90 days; null without a score.
+             */
+            score?: number | null;
+            /** @description When that was last computed. */
+            scored_at?: string | null;
+        };
+        /** @description A user with the baselines. */
+        AuditedUserDetail: components["schemas"]["AuditedUser"] & {
+            /** @description By algorithm; those that were tried. */
+            baselines: {
+                [key: string]: components["schemas"]["Baseline"];
+            };
+        };
+        /** @description How a baseline stands. */
+        Baseline: {
+            last_success?: components["schemas"]["BaselineSuccess"] | null;
+            last_failure?: components["schemas"]["BaselineFailure"] | null;
+        };
+        /** @description A build of the baselines. */
+        BaselineBuild: {
+            /** @description Sessions that end from now on are compared with those recorded before this time. */
+            as_of: string;
+        };
+        /** @description A build that did not. */
+        BaselineFailure: {
+            /** @description When. */
+            at: string;
+            /** @description Why. */
+            reason: string;
+        };
+        /** @description A build that came about. */
+        BaselineSuccess: {
+            /** @description The sessions recorded before this time were looked at. */
+            at: string;
+            /** @description A hash over all that the baseline consists of. */
+            id: string;
         };
         /** @description What became of a batch. */
         BatchReply: {
@@ -1003,6 +1150,40 @@ export interface components {
             /** @description Records that are not what was committed. */
             tainted: components["schemas"]["TaintedEvent"][];
         };
+        /** @description How one rule stands. */
+        DetectionRule: {
+            /** @description Its id; of a file that was refused, the file's name. */
+            id: string;
+            /** @description For people. */
+            title: string;
+            /** @description `informational` (only used by other rules), `low`, `medium`, `high`, `critical`; `-` of a file that was refused. */
+            level: string;
+            /** @description Where it stands. */
+            file: string;
+            /** @description It was read without an error. */
+            loaded: boolean;
+            /** @description It looks at every event. */
+            runnable: boolean;
+            /** @description Why it was refused. */
+            problem?: string | null;
+            /** @description The fields that it looks at. */
+            fields: string[];
+            /** @description Those of them that no event of the organisation had so far: as long as there are some, it may never find anything. */
+            never_seen: string[];
+            /** @description When the last event came that it looked at. */
+            last_evaluated?: string | null;
+            /**
+             * Format: int64
+             * @description Findings so far.
+             */
+            hits: number;
+            last_hit?: components["schemas"]["RuleHit"] | null;
+        };
+        /** @description Every rule. None while detection is off. */
+        DetectionRules: {
+            /** @description Them, in the order of their files. */
+            rules: components["schemas"]["DetectionRule"][];
+        };
         /** @description Done. */
         Done: {
             /** @description Always true. */
@@ -1095,6 +1276,76 @@ export interface components {
         EvidenceList: {
             /** @description In the order asked for. */
             evidence: components["schemas"]["OneEvidence"][];
+        };
+        /** @description Why an algorithm gave its score. */
+        ExplainedAlgorithm: {
+            /**
+             * Format: int32
+             * @description 0 to 100.
+             */
+            score: number;
+            /**
+             * Format: double
+             * @description The probability it comes from: `score = -100 log10(probability) / 3`.
+             */
+            probability: number;
+            /**
+             * Format: double
+             * @description Its part of the aggregate, 0 to 1; 0 for one that was dropped.
+             */
+            weight: number;
+            /** @description What is usual. */
+            expected: string;
+            /** @description What was seen. */
+            observed: string;
+            /**
+             * Format: int64
+             * @description How many past sessions were like this one.
+             */
+            like_count: number;
+            /** @description `seq` of the events of the newest of them. */
+            like: number[];
+        };
+        /** @description Why a session has its score. */
+        ExplainedScore: {
+            /** @description The session. */
+            session: string;
+            /** @description Whose it is. */
+            user?: string | null;
+            /**
+             * Format: int64
+             * @description The event of the score.
+             */
+            seq: number;
+            /** @description When it was computed. */
+            scored_at: string;
+            /**
+             * Format: int32
+             * @description 0 to 100: all scores as one; null without a score.
+             */
+            aggregated?: number | null;
+            /** @description The baselines are those of the sessions recorded before this time. */
+            as_of: string;
+            /** @description Version and parameters of the algorithms. */
+            method: Record<string, never>;
+            /** @description `indexed`, `none`, or why the recording could not be looked into. */
+            content: string;
+            /** @description By algorithm. */
+            scores: {
+                [key: string]: components["schemas"]["ExplainedAlgorithm"];
+            };
+            /** @description Why an algorithm has no score. */
+            failures: {
+                [key: string]: string;
+            };
+            /** @description Whether a machine sat there, and what the tests came to. */
+            scripted: Record<string, never>;
+            /** @description `seq` of the events that the baselines were built from, newest first. */
+            history: number[];
+            /** @description There were more sessions than a baseline takes. */
+            history_is_cut: boolean;
+            /** @description Computed again from the log it is the same, bit for bit. */
+            is_same: boolean;
         };
         /** @description The values of a field. */
         FieldValues: {
@@ -1573,6 +1824,46 @@ export interface components {
             /** @description Why. */
             error: components["schemas"]["ItemProblem"];
         };
+        /** @description A user's score at a past time, computed again from the log. */
+        RecomputedScore: {
+            /** @description The user. */
+            user: string;
+            /** @description The time. */
+            as_of: string;
+            /**
+             * Format: int32
+             * @description What was served at that time.
+             */
+            score?: number | null;
+            /** @description The time of that score, as it was served. */
+            scored_at?: string | null;
+            /** @description Everything came out as the log says. */
+            is_same: boolean;
+            /** @description The sessions that counted, newest first. */
+            sessions: components["schemas"]["RecomputedSession"][];
+        };
+        /** @description A session that was computed again. */
+        RecomputedSession: {
+            /** @description The session. */
+            session: string;
+            /**
+             * Format: int64
+             * @description The event of its score.
+             */
+            seq: number;
+            /**
+             * Format: int32
+             * @description What the event says.
+             */
+            aggregated?: number | null;
+            /**
+             * Format: int32
+             * @description What came out now.
+             */
+            recomputed?: number | null;
+            /** @description Every score, reason and baseline is the same. */
+            is_same: boolean;
+        };
         /** @description One event of the trail. */
         Recorded: {
             /**
@@ -1679,6 +1970,16 @@ export interface components {
              * @description With `compromised`: heads up to this size are still to be believed under the old key; default: the size now.
              */
             believed_size?: number | null;
+        };
+        /** @description The last finding of a rule. */
+        RuleHit: {
+            /** @description When its last event happened. */
+            at: string;
+            /**
+             * Format: int64
+             * @description The number of that event.
+             */
+            seq: number;
         };
         /** @description A session. */
         Session: {
@@ -1883,6 +2184,16 @@ export interface components {
              */
             duplicates: number;
             session?: components["schemas"]["Session"] | null;
+        };
+        /** @description The first users in an order. */
+        Users: {
+            /** @description Them. */
+            users: components["schemas"]["AuditedUser"][];
+            /**
+             * Format: int64
+             * @description How many there are in all.
+             */
+            count: number;
         };
         /** @description One value. */
         ValueCount: {
@@ -2597,6 +2908,36 @@ export interface operations {
             };
             /** @description the login name is taken */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    build: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id, name or escaped path */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BaselineBuild"];
+                };
+            };
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3528,6 +3869,36 @@ export interface operations {
     };
     list: {
         parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id, name or escaped path */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DetectionRules"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list: {
+        parameters: {
             query?: {
                 /** @description a query: `actor:` finds users, `source:` clients, `target:` servers, `tag:"path:value"` any member of `recording` by its dotted path; bare words look into names, command and title */
                 q?: string;
@@ -3936,6 +4307,38 @@ export interface operations {
             };
         };
     };
+    explain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id, name or escaped path */
+                org: string;
+                /** @description its id */
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExplainedScore"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list: {
         parameters: {
             query?: {
@@ -3989,6 +4392,116 @@ export interface operations {
                 };
             };
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list: {
+        parameters: {
+            query?: {
+                /** @description `last_seen`, `score`, `scored_at`, `user`, joined by commas, each with an optional `-` for descending; default `-last_seen,-score` */
+                sort?: string;
+                /** @description 1 to 10,000; default 100 */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description id, name or escaped path */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Users"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id, name or escaped path */
+                org: string;
+                /** @description the user, escaped; exact */
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditedUserDetail"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    recomputed: {
+        parameters: {
+            query?: {
+                /** @description the time (RFC 3339); default: now */
+                as_of?: string;
+            };
+            header?: never;
+            path: {
+                /** @description id, name or escaped path */
+                org: string;
+                /** @description the user, escaped; exact */
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecomputedScore"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
