@@ -368,6 +368,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/orgs/{org}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Searches what was on the screens of all sessions, the one that started last first; filters narrow down which. A page may
+         *     be short, even empty, and still have a next one: it ends after 1,000 sessions or 10 seconds. That texts of a session were
+         *     shown is an event.
+         */
+        get: operations["search_all"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/orgs/{org}/erasures": {
         parameters: {
             query?: never;
@@ -748,7 +769,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One session. */
+        /** One session, and what is known of its content. */
         get: operations["show"];
         put?: never;
         post?: never;
@@ -776,6 +797,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/orgs/{org}/sessions/{session}/commands": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The commands and window titles of a session, in the order in which they came. That somebody looked is an event. */
+        get: operations["commands"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/orgs/{org}/sessions/{session}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Searches what was on the screen of one session: lines of text, commands (`command:`) and window titles (`title:`), in
+         *     Lucene's classic syntax, the best first. A hit says from which screen to which its text was there, and from when to when.
+         *     That somebody looked is an event.
+         */
+        get: operations["search"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/orgs/{org}/sessions/{session}/finish": {
         parameters: {
             query?: never;
@@ -787,6 +846,26 @@ export interface paths {
         put?: never;
         /** Finishes a session. What is finished already answers as before. */
         post: operations["finish"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/orgs/{org}/sessions/{session}/picture": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The picture of a screen: of the screen with this number, or of this moment. The same bytes each time. That it was made is
+         *     an event.
+         */
+        get: operations["picture"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -837,6 +916,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/orgs/{org}/sessions/{session}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A session from a moment on, whatever it was recorded by, as asciicast v2: the screen as it was then as the first event,
+         *     then what came after it. Times are seconds since the start of the recording. A reader that has enough hangs up. That it
+         *     was read is an event.
+         */
+        get: operations["replay"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/orgs/{org}/sessions/{session}/score": {
         parameters: {
             query?: never;
@@ -846,6 +946,23 @@ export interface paths {
         };
         /** Why a session has its score: what was expected, what was seen, how much it weighs, and which events are behind it. */
         get: operations["explain"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/orgs/{org}/sessions/{session}/screen": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The text of a screen: of the screen with this number, or of this moment. That somebody looked is an event. */
+        get: operations["screen"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1116,6 +1233,21 @@ export interface components {
              */
             next?: number | null;
         };
+        /** @description One page of the commands and titles of a session, in order. */
+        Commands: {
+            /**
+             * Format: int64
+             * @description How many there are.
+             */
+            total: number;
+            /** @description The page. */
+            commands: components["schemas"]["ContentHit"][];
+            /**
+             * Format: int64
+             * @description Pass it as `after` for the next page; null at the end.
+             */
+            next?: number | null;
+        };
         /** @description Whether a query finds everything, over one range. */
         CompleteRange: {
             /**
@@ -1149,6 +1281,89 @@ export interface components {
             surplus: number[];
             /** @description Records that are not what was committed. */
             tainted: components["schemas"]["TaintedEvent"][];
+        };
+        /** @description A text that was on a terminal for some time: a line, a command, a window title. */
+        ContentHit: {
+            /** @description `text`, `command` or `title`. */
+            kind: string;
+            /** @description The text. Rows that were wrapped are one line. */
+            text: string;
+            /**
+             * @description The parts of `text` that the query is about: begin and end of each, in Unicode characters. Empty where nothing was
+             *     asked for, and for what matches without its words (`-x`, `*:*`).
+             */
+            matches: [
+                number,
+                number
+            ][];
+            /**
+             * Format: float
+             * @description How well it matches, as Lucene has it; absent where nothing was asked for.
+             */
+            score?: number | null;
+            /**
+             * Format: int64
+             * @description The first screen that shows it. Screens count from 1; SPS calls them record ids.
+             */
+            first_screen: number;
+            /**
+             * Format: int64
+             * @description The last screen that shows it.
+             */
+            last_screen: number;
+            /**
+             * Format: int64
+             * @description The screen to look at.
+             */
+            clearest_screen: number;
+            /**
+             * Format: int32
+             * @description The row of that screen on which it begins, from 0.
+             */
+            row: number;
+            /** @description When it came, RFC 3339. */
+            appeared_at: string;
+            /** @description When it was gone, or when the recording ended. */
+            disappeared_at: string;
+            /**
+             * Format: int64
+             * @description When it came, in microseconds after the start of the recording.
+             */
+            appeared_us: number;
+            /**
+             * Format: int64
+             * @description When it was gone, likewise.
+             */
+            disappeared_us: number;
+            /** @description It came and went between two screens, or is longer than a screen: no screen shows all of it. */
+            passed_by: boolean;
+            /**
+             * Format: int32
+             * @description The exit status of a command, if the shell told it.
+             */
+            exit?: number | null;
+        };
+        /** @description Where a cursor is. */
+        Cursor: {
+            /**
+             * Format: int32
+             * @description From 0.
+             */
+            column: number;
+            /**
+             * Format: int32
+             * @description From 0.
+             */
+            row: number;
+            /** @description A terminal would draw it. */
+            visible: boolean;
+        };
+        /** @description Where and why a recording could not be read to its end. */
+        Damage: {
+            /** @description Its kind, such as `cut_short`. */
+            reason?: string | null;
+            /** @description In words, with the place. */
+            detail: string;
         };
         /** @description How one rule stands. */
         DetectionRule: {
@@ -1383,6 +1598,32 @@ export interface components {
          * @enum {string}
          */
         Form: "native" | "extraction";
+        /** @description A session in which something was found. */
+        FoundSession: {
+            /** @description The session. */
+            session: components["schemas"]["Session"];
+            /**
+             * Format: int64
+             * @description How many texts match.
+             */
+            total: number;
+            /** @description The best of them. */
+            hits: components["schemas"]["ContentHit"][];
+        };
+        /** @description One page of sessions in which something was found, the one that started last first. */
+        FoundSessions: {
+            /** @description Those with hits. */
+            sessions: components["schemas"]["FoundSession"][];
+            /** @description Those that this page could not look into. */
+            unsearched: components["schemas"]["UnsearchedSession"][];
+            /**
+             * Format: int64
+             * @description How many sessions this page went through.
+             */
+            looked_into: number;
+            /** @description Pass it as `after` for the next page; null when all were looked into. A page may be empty and have a next one. */
+            next?: string | null;
+        };
         /** @description The newest signed head of a log. */
         Head: {
             /** @description The log's origin. */
@@ -1402,6 +1643,21 @@ export interface components {
             /** @description When the last entry was received. */
             last_recorded_at?: string | null;
         };
+        /** @description One page of what was found in a session, the best first. */
+        Hits: {
+            /**
+             * Format: int64
+             * @description How many texts match.
+             */
+            total: number;
+            /** @description The page. */
+            hits: components["schemas"]["ContentHit"][];
+            /**
+             * Format: int64
+             * @description Pass it as `after` for the next page; null at the end. Of more than 10,000 hits the best 10,000 can be had.
+             */
+            next?: number | null;
+        };
         /** @description A legal hold. */
         Hold: {
             /**
@@ -1411,6 +1667,40 @@ export interface components {
             from?: number | null;
             /** @description Why. */
             reason: string;
+        };
+        /** @description What the index of a session found out. */
+        IndexedContent: {
+            /** @description The format that the recording was read as; null if it is none that is known. */
+            format?: string | null;
+            /**
+             * Format: int64
+             * @description Screens, from 1 to this.
+             */
+            screens: number;
+            /**
+             * Format: int64
+             * @description Texts that can be searched.
+             */
+            texts: number;
+            /**
+             * Format: int64
+             * @description From the first event to the last, in microseconds.
+             */
+            duration_us: number;
+            /** @description There are commands. */
+            has_commands: boolean;
+            /** @description There are window titles. */
+            has_titles: boolean;
+            /** @description Programs worth a look that were run, such as `sudo`. */
+            interesting: string[];
+            /**
+             * Format: int64
+             * @description The exit status, if the recording tells it.
+             */
+            exit?: number | null;
+            damage?: components["schemas"]["Damage"] | null;
+            /** @description What is missing although reading went on. */
+            notices: string[];
         };
         /** @description What is wrong with one event of a batch. */
         ItemProblem: {
@@ -1981,6 +2271,41 @@ export interface components {
              */
             seq: number;
         };
+        /** @description A screen as it was. */
+        Screen: {
+            /**
+             * Format: int64
+             * @description The last screen that was numbered up to then; 0 before the first.
+             */
+            screen: number;
+            /**
+             * Format: int64
+             * @description When the last event up to then happened, in microseconds after the start of the recording.
+             */
+            at_us: number;
+            /** @description The same as RFC 3339. */
+            at: string;
+            /**
+             * Format: int32
+             * @description Cells in a row.
+             */
+            columns: number;
+            /**
+             * Format: int32
+             * @description Rows.
+             */
+            rows: number;
+            /** @description Where the next character goes. */
+            cursor: components["schemas"]["Cursor"];
+            /** @description A full-screen program has the alternate screen. */
+            alternate: boolean;
+            /** @description The window's title. */
+            title?: string | null;
+            /** @description The text of each row, from the top, without trailing blanks. */
+            text: string[];
+            /** @description Text and control sequences that bring a blank terminal of this size to look like this, for a terminal emulator. */
+            dump: string;
+        };
         /** @description A session. */
         Session: {
             /** @description 22 digits and lower-case letters. */
@@ -2013,6 +2338,12 @@ export interface components {
             ended?: components["schemas"]["SessionEnd"] | null;
             /** @description What the recorder said of it. */
             recording: components["schemas"]["Recording"];
+            content?: components["schemas"]["SessionContent"] | null;
+        };
+        /** @description What there is to say of what was on the screens of a session. */
+        SessionContent: (components["schemas"]["IndexedContent"] | null) & {
+            /** @description `recording`: the session is not over. `pending`: whoever asks for its content waits for the index. `indexed`. */
+            state: string;
         };
         /** @description How a session ended. */
         SessionEnd: {
@@ -2165,6 +2496,17 @@ export interface components {
             tokens: components["schemas"]["Token"][];
             /** @description Pass it as `after` for the next page; null at the end. */
             next?: string | null;
+        };
+        /** @description A session that might hold something, but could not be looked into. */
+        UnsearchedSession: {
+            /** @description Its id. */
+            session: string;
+            /** @description When it started. */
+            started_at: string;
+            /** @description `recording`: it is not over. `pending`: it is being indexed, ask again. `unreadable`: see `detail`. */
+            reason: string;
+            /** @description What is wrong with it. */
+            detail?: string | null;
         };
         /** @description What became of an upload. */
         Uploaded: {
@@ -2974,6 +3316,59 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CompleteRange"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    search_all: {
+        parameters: {
+            query: {
+                /** @description what is looked for, as in one session */
+                q: string;
+                /** @description in which sessions: a query as `q` of their list */
+                sessions?: string;
+                /** @description a name the user has, at the gateway or on the server */
+                user?: string;
+                /** @description the client's address or name */
+                client?: string;
+                /** @description the server's address, name or id */
+                server?: string;
+                /** @description such as `ssh` */
+                protocol?: string;
+                /** @description started at this time (RFC 3339) or later */
+                from?: string;
+                /** @description started before this time (RFC 3339) */
+                to?: string;
+                /** @description `next` of the page before */
+                after?: string;
+                /** @description sessions with hits, 1 to 100; default 20 */
+                limit?: number;
+                /** @description hits of each, 1 to 100; default 3 */
+                hits?: number;
+            };
+            header?: never;
+            path: {
+                /** @description id, name or escaped path */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FoundSessions"];
                 };
             };
             400: {
@@ -4122,6 +4517,109 @@ export interface operations {
             };
         };
     };
+    commands: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before */
+                after?: number;
+                /** @description 1 to 1,000; default 100 */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description id, name or escaped path */
+                org: string;
+                /** @description its id */
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Commands"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the session is still being recorded */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    search: {
+        parameters: {
+            query: {
+                /** @description such as `"permission denied" -root`, `err?r`, `nginx~1`, `command:sudo` */
+                q: string;
+                /** @description `next` of the page before */
+                after?: number;
+                /** @description 1 to 1,000; default 100 */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description id, name or escaped path */
+                org: string;
+                /** @description its id */
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hits"];
+                };
+            };
+            /** @description the query does not read; it says where */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the session is still being recorded */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     finish: {
         parameters: {
             query?: never;
@@ -4150,6 +4648,67 @@ export interface operations {
             };
             /** @description bytes are missing, or it ended in another way */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    picture: {
+        parameters: {
+            query?: {
+                /** @description the number of a screen, from 1; this or `at_us` */
+                number?: number;
+                /** @description microseconds after the start of the recording; later than the end is the end */
+                at_us?: number;
+            };
+            header?: never;
+            path: {
+                /** @description id, name or escaped path */
+                org: string;
+                /** @description its id */
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description 9 pixels for each column and 18 for each row */
+            200: {
+                headers: {
+                    /** @description when the last event up to then happened */
+                    "Counterfoil-At-Us"?: number;
+                    /** @description the last screen that was numbered up to then; 0 before the first */
+                    "Counterfoil-Screen"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": number[];
+                };
+            };
+            /** @description no such session, or no screen of this number */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the session is still being recorded */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the screen is larger than is drawn */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4307,6 +4866,53 @@ export interface operations {
             };
         };
     };
+    replay: {
+        parameters: {
+            query?: {
+                /** @description microseconds after the start of the recording; default 0 */
+                from_us?: number;
+                /** @description nothing later than this; default: to the end */
+                until_us?: number;
+            };
+            header?: never;
+            path: {
+                /** @description id, name or escaped path */
+                org: string;
+                /** @description its id */
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description one JSON value on each line */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-asciicast": string;
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the session is still being recorded */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     explain: {
         parameters: {
             query?: never;
@@ -4330,6 +4936,53 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    screen: {
+        parameters: {
+            query?: {
+                /** @description the number of a screen, from 1; this or `at_us` */
+                number?: number;
+                /** @description microseconds after the start of the recording; later than the end is the end */
+                at_us?: number;
+            };
+            header?: never;
+            path: {
+                /** @description id, name or escaped path */
+                org: string;
+                /** @description its id */
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Screen"];
+                };
+            };
+            /** @description no such session, or no screen of this number */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the session is still being recorded */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
