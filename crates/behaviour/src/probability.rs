@@ -116,8 +116,11 @@ const JOINED_MAX: usize = 5;
 /// five that is the upper tail of the binomial distribution of `m` and the `k`-th smallest, from `k` on (Berk and Jones 1979);
 /// the least of them counts, times how many there were. 1 for none.
 pub fn joined(mut probabilities: Vec<f64>) -> f64 {
-    probabilities.sort_by(f64::total_cmp);
     let all = probabilities.len();
+    if all == 0 {
+        return 1.0;
+    }
+    probabilities.sort_by(f64::total_cmp);
     let looked_at = all.min(JOINED_MAX);
     let tails = (1..=looked_at).map(|k| binomial_tail(all, k, probabilities[k - 1].clamp(0.0, 1.0)));
     (looked_at as f64 * tails.fold(1.0, f64::min)).min(1.0)
