@@ -33,7 +33,7 @@ pub struct UserDetail {
 }
 
 impl Service {
-    /// The first users in this order, at most [`USERS_PAGE_MAX`]. Users are those of recorded sessions; every session that
+    /// The first users in this order, at most `USERS_PAGE_MAX`. Users are those of recorded sessions; every session that
     /// was acknowledged before the call counts. Blocks.
     ///
     /// # Errors
