@@ -207,6 +207,7 @@ function Habits({ detail, sessions, isCut, chosen }: { detail: AuditedUserDetail
     return { used, note };
   };
   const [time, host, command, title, together] = [of("logintime"), of("hostlogin"), of("command"), of("windowtitle"), of("fis")];
+  const mine = `tag:${quoted(`user:${detail.user}`)}`;
   const titles = tally(title.used, ({ observation }) => Object.keys(observation.measures?.titles ?? {}));
   if (sessions.length === 0) {
     return <section class="card"><Empty title="Nothing was scored yet">A session is scored when it is over and its recording was looked into. A baseline needs five.</Empty></section>;
@@ -220,10 +221,10 @@ function Habits({ detail, sessions, isCut, chosen }: { detail: AuditedUserDetail
       </section>
       <div class="cards small">
         <Tally title="Servers" note={host.note} values={tally(host.used, ({ observation }) => [observation.server])}
-          link={(value) => address("/sessions", { q: `target:${quoted(value)}` })} />
+          link={(value) => address("/sessions", { q: `${mine} target:${quoted(value)}` })} />
         <Tally title="Programs" note={command.note} values={tally(command.used, ({ observation }) => Object.keys(observation.measures?.commands ?? {}))} />
         <Tally title="Clients" note={together.note} values={tally(together.used, ({ observation }) => [observation.client])}
-          link={(value) => address("/sessions", { q: quoted(value) })} />
+          link={(value) => address("/sessions", { q: `${mine} source:${quoted(value)}` })} />
         {titles.length > 0 && <Tally title="Window titles" note={title.note} values={titles} />}
       </div>
       <Scored sessions={sessions} isCut={isCut} chosen={chosen} />

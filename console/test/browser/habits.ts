@@ -26,7 +26,7 @@ async function record(server: Server, user: string, host: string, client: string
 }
 
 /** Gives the session that is unlike the others, once it has its score. */
-export async function habits(server: Server, user: string, unusual: string[] = ["nmap", "nc", "base64"]): Promise<string> {
+export async function habits(server: Server, user: string, strange = "vault.northwind.example", unusual: string[] = ["nmap", "nc", "base64"]): Promise<string> {
   const today = Math.floor(Date.now() / DAY) * DAY;
   for (let back = 40; back > 1; back -= 1) {
     const at = today - back * DAY;
@@ -36,7 +36,7 @@ export async function habits(server: Server, user: string, unusual: string[] = [
     await record(server, user, `${host}.northwind.example`, "10.20.0.14", at + (8 + (back % 4)) * 3600e3 + back * 61e3, ["ls -l", "git status", "psql orders", ...(back % 3 === 0 ? ["make test"] : [])]);
   }
   await ask(server, "POST", "/baselines");
-  const id = await record(server, user, "vault.northwind.example", "198.51.100.23", today - 1.1 * DAY, ["ls", ...unusual]);
+  const id = await record(server, user, strange, "198.51.100.23", today - 1.1 * DAY, ["ls", ...unusual]);
   for (let turn = 0; turn < 100; turn += 1) {
     const found = await fetch(`${server.url}/v1/orgs/${server.org}/sessions/${id}/score`, { headers: { Authorization: `Bearer ${server.token}` } });
     if (found.ok) return id;
