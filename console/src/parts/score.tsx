@@ -60,7 +60,7 @@ function Reasons({ score }: { score: ExplainedScore }) {
   return (
     <>
       <p class="big"><Score value={score.aggregated ?? null} /> <span class="quiet">
-        {named.length === 0 ? "nothing could be judged" : kept === named.length ? `the mean of ${kept}` : `the mean of ${kept} of ${named.length}; the lowest and the highest are dropped`}
+        {named.length === 0 ? "nothing could be judged" : kept === named.length ? `the mean of ${kept}` : `the mean of ${kept} of ${named.length}: without the lowest and the highest that are not trusted`}
       </span></p>
       {named.length > 0 && (
         <div class="table-scroll" tabIndex={0} role="region" aria-label="Reasons">

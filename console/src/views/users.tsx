@@ -111,7 +111,7 @@ function OneUser({ org, user, place }: { org: string; user: string; place: Place
             <Standing detail={detail} />
             <Recomputed org={org} user={user} />
           </div>
-          {chosen && <Explanation org={org} session={chosen} title={sessionTitle(present(scores)?.sessions, chosen)} onClose={close}>
+          {chosen && <Explanation key={chosen} org={org} session={chosen} title={sessionTitle(present(scores)?.sessions, chosen)} onClose={close}>
             <p><Link to={address(`/sessions/${chosen}`)}>Watch the session</Link></p>
           </Explanation>}
           <Loaded load={scores} what="what was seen" again={scoresAgain}>
