@@ -14,8 +14,9 @@ import { Events } from "./views/events.tsx";
 import { Evidence } from "./views/evidence.tsx";
 import { Overview } from "./views/overview.tsx";
 import { Sessions } from "./views/sessions.tsx";
+import { Users } from "./views/users.tsx";
 
-const VIEWS = { overview: "Overview", events: "Events", sessions: "Sessions", evidence: "Evidence", administration: "Administration" } as const;
+const VIEWS = { overview: "Overview", events: "Events", sessions: "Sessions", users: "Users", evidence: "Evidence", administration: "Administration" } as const;
 
 function App() {
   const place = usePlace();
@@ -68,6 +69,8 @@ function View({ view, org, me, organisations, onChanged }: { view: string; org: 
       return <Events org={org} place={place} />;
     case "sessions":
       return <Sessions org={org} place={place} />;
+    case "users":
+      return <Users org={org} place={place} />;
     case "evidence":
       return <Evidence org={org} />;
     case "administration":

@@ -15,6 +15,11 @@ export type Log = Schemas["Log"];
 export type LogState = Schemas["State"];
 export type Session = Omit<Schemas["Session"], "recording"> & { recording: RecordingFields };
 export type OneEvidence = Schemas["OneEvidence"];
+export type AuditedUser = Schemas["AuditedUser"];
+export type AuditedUserDetail = Schemas["AuditedUserDetail"];
+export type RecomputedScore = Schemas["RecomputedScore"];
+export type DetectionRule = Schemas["DetectionRule"];
+export type ExplainedScore = Omit<Schemas["ExplainedScore"], "method" | "scripted"> & { method: { version?: number; disabled?: string[]; trusted?: string[] }; scripted: Scripted };
 export type Playback = Omit<Schemas["Playback"], "events"> & { events: PlaybackEvent[] };
 /** Microseconds, code, data. */
 export type PlaybackEvent = [number, "o" | "i" | "r" | "m" | "x", string | number];
@@ -35,6 +40,41 @@ export interface FoundSession {
   session: Session;
   total: number;
   hits: ContentHit[];
+}
+
+/** Whether a machine sat at a session, and what the tests came to. */
+export interface Scripted {
+  scripted: boolean;
+  results?: Record<string, { scripted: boolean; detail: string }>;
+}
+
+/** What an event `session.scored` says, in its attributes. */
+export interface ScoredFields {
+  user?: string;
+  /** The event that ended the session. */
+  ended: { number: number; recorded_at: string };
+  as_of: string;
+  history: number;
+  observation: {
+    started_s: number;
+    client?: string;
+    server?: string;
+    protocol?: string;
+    login?: string;
+    measures?: { commands?: Record<string, number>; titles?: Record<string, number> };
+  };
+  scores?: Record<string, number>;
+  aggregated?: number;
+  scripted: Scripted;
+}
+
+/** What an event `detection.finding` says, in its attributes. */
+export interface FindingFields {
+  rule?: string;
+  level?: string;
+  group?: Record<string, string>;
+  count?: number;
+  why?: string;
 }
 
 /** A party, as text or as an object. */
@@ -241,6 +281,15 @@ export const api = {
     address(`${org(of)}/sessions/${encodeURIComponent(id)}/picture`, { at_us: at }),
   /** Where a recording is downloaded from. */
   recordingAddress: (of: string, id: string) => `${org(of)}/sessions/${encodeURIComponent(id)}/recording`,
+
+  /** The first users in an order, such as `-score,-last_seen`. */
+  users: (of: string, sort: string, limit: number, signal?: AbortSignal) =>
+    get<{ users: AuditedUser[]; count: number }>(`${org(of)}/users`, { sort, limit }, signal),
+  user: (of: string, user: string) => get<AuditedUserDetail>(`${org(of)}/users/${encodeURIComponent(user)}`),
+  recomputed: (of: string, user: string, as_of?: string) =>
+    get<RecomputedScore>(`${org(of)}/users/${encodeURIComponent(user)}/recomputed`, { as_of }),
+  score: (of: string, session: string) => get<ExplainedScore>(`${org(of)}/sessions/${encodeURIComponent(session)}/score`),
+  rules: async (of: string) => (await get<{ rules: DetectionRule[] }>(`${org(of)}/rules`)).rules,
 
   recording: async (of: string, id: string) => new Uint8Array(await (await send("GET", `${org(of)}/sessions/${encodeURIComponent(id)}/recording`)).arrayBuffer()),
   signOut: (everywhere: boolean) => {

@@ -1,13 +1,14 @@
-// Administration: organisations, accounts, tokens (shown once), encryption keys, retention, and one's own account.
+// Administration: organisations, accounts, tokens (shown once), encryption keys, detection rules, retention, and one's own account.
 
 import { type ComponentChildren, Fragment } from "preact";
 import { useState } from "preact/hooks";
 
 import { api, type LogState, type Me, type Organisation } from "../api/client.ts";
 import { Empty, Link, Loaded, number, Time, useLoad } from "../parts/basics.tsx";
+import { quoted } from "../parts/query_bar.tsx";
 import { address, type Place } from "../router.ts";
 
-const TABS = { organisations: "Organisations", accounts: "Accounts", tokens: "Tokens", keys: "Encryption keys", retention: "Retention", own: "Your account" } as const;
+const TABS = { organisations: "Organisations", accounts: "Accounts", tokens: "Tokens", keys: "Encryption keys", rules: "Rules", retention: "Retention", own: "Your account" } as const;
 const ROLES = ["admin", "auditor", "sender", "extractor"];
 const SCOPES = ["ingest", "read", "extract", "proofs", "admin"];
 
@@ -26,6 +27,7 @@ export function Administration({ org, me, organisations, place, onChanged }: {
     accounts: <Accounts key={org} org={org} />,
     tokens: <Tokens key={org} org={org} me={me} />,
     keys: <Keys key={org} org={org} />,
+    rules: <Rules key={org} org={org} />,
     retention: <Retention key={org} org={org} />,
     own: <Own me={me} />,
   };
@@ -255,6 +257,46 @@ function Keys({ org }: { org: string }) {
           {note}
         </>
       )}
+    </Loaded>
+  );
+}
+
+/** Detection rules, and what each of them cannot see. */
+function Rules({ org }: { org: string }) {
+  const [load, again] = useLoad(`rules ${org}`, () => api.rules(org));
+  return (
+    <Loaded load={load} what="rules" again={again}>
+      {(rules) => {
+        if (rules.length === 0) return <Empty title="No rules">Detection is switched off on this server: <code>[detection]</code> in its configuration.</Empty>;
+        const refused = rules.filter(({ runnable }) => !runnable).length;
+        const blind = rules.filter(({ runnable, never_seen }) => runnable && never_seen.length > 0).length;
+        return (
+          <>
+            <p role="status">
+              {number(rules.length)} rules, {refused === 0 ? "all of them run" : <strong class="bad-text">{number(refused)} refused</strong>};{" "}
+              {blind === 0 ? "none has a blind spot" : `${number(blind)} with a blind spot`}.
+            </p>
+            <p class="quiet">
+              A blind spot is a field that a rule looks at and no event of this organisation has had so far: as long as there is one, the
+              rule may never find anything.
+            </p>
+            <Table label="Rules" head={["Rule", "Level", "State", "Blind spots", "Looks at", "Looked last", "Findings", "Last finding"]}>
+              {rules.map((rule) => (
+                <tr key={`${rule.file} ${rule.id}`}>
+                  <th scope="row"><span title={rule.id}>{rule.title}</span><br /><span class="quiet breakable">{rule.file}</span></th>
+                  <td><span class={`level ${rule.level === "high" || rule.level === "critical" ? rule.level : ""}`}>{rule.level}</span></td>
+                  <td>{rule.runnable ? "runs" : <strong class="bad-text">{rule.loaded ? "does not run" : "refused"}{rule.problem && `: ${rule.problem}`}</strong>}</td>
+                  <td>{rule.never_seen.length > 0 ? <strong>{rule.never_seen.join(", ")}</strong> : rule.runnable ? "none" : "–"}</td>
+                  <td class="quiet">{rule.fields.join(", ") || "–"}</td>
+                  <td>{rule.last_evaluated ? <Time at={rule.last_evaluated} /> : "never"}</td>
+                  <td>{rule.hits > 0 ? <Link to={address("/events", { q: `action:detection.finding tag:"via:counterfoil" ${quoted(rule.title)}` })}>{number(rule.hits)}</Link> : "none"}</td>
+                  <td>{rule.last_hit ? <Link to={address(`/events/${rule.last_hit.seq}`)}><Time at={rule.last_hit.at} /></Link> : "–"}</td>
+                </tr>
+              ))}
+            </Table>
+          </>
+        );
+      }}
     </Loaded>
   );
 }

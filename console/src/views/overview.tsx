@@ -1,15 +1,20 @@
-// The first look: what happened, who failed, which sources fell silent, and whether the evidence holds.
+// The first look: what happened, what was found, who behaved unlike before, who failed, which sources fell silent, and whether the
+// evidence holds.
 
-import { api, type LogState } from "../api/client.ts";
-import { Empty, Link, Loaded, number, Time, useLoad } from "../parts/basics.tsx";
+import { api, type FindingFields, type LogState } from "../api/client.ts";
+import { Empty, Link, Loaded, number, partyName, sourceName, Time, useLoad } from "../parts/basics.tsx";
 import { Histogram } from "../parts/histogram.tsx";
 import { quoted } from "../parts/query_bar.tsx";
+import { Score } from "../parts/score.tsx";
 import { address, change, go, type Place } from "../router.ts";
+import { userAddress } from "./users.tsx";
 
 const SPANS: Record<string, [name: string, hours: number]> = { day: ["last day", 24], week: ["last 7 days", 168], month: ["last 30 days", 720] };
 const VALUES = 8;
 /** Sources that are watched for silence: the commonest ones. */
 const SOURCES = 100;
+/** Only findings of the server itself: a sender may send an event that calls itself one. */
+const FINDINGS = 'action:detection.finding tag:"via:counterfoil"';
 
 export function Overview({ org, place }: { org: string; place: Place }) {
   const chosen = place.params.get("span") ?? "month";
@@ -48,12 +53,84 @@ export function Overview({ org, place }: { org: string; place: Place }) {
             }
           </Loaded>
         </section>
+        <Findings org={org} from={from} />
+        <Riskiest org={org} />
         <Failures org={org} from={from} field="actor" title="Failures by account" />
         <Failures org={org} from={from} field="source" title="Failures by source" />
         <Silent org={org} from={from} now={now} />
         <EvidenceCard org={org} />
       </div>
     </>
+  );
+}
+
+/** What the rules found, the newest first. */
+function Findings({ org, from }: { org: string; from: string }) {
+  const [load, again] = useLoad(`findings ${org} ${from}`, (signal) => api.events(org, { q: FINDINGS, from, limit: VALUES }, signal));
+  return (
+    <section class="card double">
+      <h2>Findings</h2>
+      <Loaded load={load} what="findings" again={again}>
+        {({ events, next }) =>
+          events.length === 0 ? (
+            <Empty title="No findings">No rule found anything in this time. <Link to={address("/administration/rules")}>What the rules can see</Link></Empty>
+          ) : (
+            <>
+              <ul class="bars">
+                {events.map(({ seq, event, recorded_at, state }) => {
+                  const { level, why } = (event?.attributes ?? {}) as FindingFields;
+                  const of = [partyName(event?.actor), sourceName(event?.source)].filter(Boolean).join(", from ");
+                  return (
+                    <li key={seq}>
+                      <Link to={address(`/events/${seq}`)} class="finding">
+                        <span class="bar-name">{event?.message ?? state ?? "unreadable"}</span>
+                        <span class={`level ${level === "high" || level === "critical" ? level : ""}`}>{level}</span>
+                        <span class="quiet">{of}{of && ", "}<Time at={event?.occurred_at ?? recorded_at} />{why && `; ${why}`}</span>
+                      </Link>
+                    </li>
+                  );
+                })}
+              </ul>
+              {next !== null && <p><Link to={address("/events", { q: FINDINGS, from })}>All findings</Link></p>}
+            </>
+          )
+        }
+      </Loaded>
+    </section>
+  );
+}
+
+/** Whose sessions were least like before. */
+function Riskiest({ org }: { org: string }) {
+  const [load, again] = useLoad(`riskiest ${org}`, (signal) => api.users(org, "-score,-last_seen", VALUES, signal));
+  return (
+    <section class="card">
+      <h2>Riskiest users</h2>
+      <Loaded load={load} what="users" again={again}>
+        {({ users, count }) => {
+          const scored = users.filter(({ score }) => typeof score === "number");
+          return (
+            <>
+              <p class="quiet">The highest score of a session of the last 90 days. <Link to={address("/users")}>All {number(count)} users</Link></p>
+              {scored.length === 0 ? (
+                <Empty title="Nobody has a score">{count === 0 ? "No user was seen in a recorded session." : "A user needs five recorded sessions before a build of the baselines, and one after it."}</Empty>
+              ) : (
+                <ul class="bars">
+                  {scored.map(({ user, score }) => (
+                    <li key={user}>
+                      <Link to={userAddress(user)}>
+                        <span class="bar-name">{user}</span>
+                        <Score value={score} />
+                      </Link>
+                    </li>
+                  ))}
+                </ul>
+              )}
+            </>
+          );
+        }}
+      </Loaded>
+    </section>
   );
 }
 

@@ -3,11 +3,13 @@
 import type { ComponentType } from "preact";
 import { useCallback, useEffect, useState } from "preact/hooks";
 
-import { api, type ContentHit, type Session } from "../api/client.ts";
+import { api, ApiError, type ContentHit, type Session } from "../api/client.ts";
 import type { Mark } from "../player/player.tsx";
 import { bytes, clock, download, Empty, Failed, Link, Loaded, number, partyName, present, Time, useLoad, Waiting } from "../parts/basics.tsx";
 import { makeBundle } from "../parts/make_bundle.ts";
+import { Score } from "../parts/score.tsx";
 import { address, change, type Place } from "../router.ts";
+import { userAddress } from "./users.tsx";
 
 const PAGE = 100;
 
@@ -222,6 +224,7 @@ function OneSession({ org, id, place }: { org: string; id: string; place: Place 
                   <Moments moments={(present(commands) ?? []).filter(({ kind }) => kind === "command")} />
                 </section>
               )}
+              {!session.active && <Scored org={org} id={id} />}
               <About session={session} />
               <Looks org={org} id={id} />
             </aside>
@@ -284,6 +287,32 @@ function Moments({ moments }: { moments: ContentHit[] }) {
         </li>
       ))}
     </ol>
+  );
+}
+
+/** How unlike its user the session is. */
+function Scored({ org, id }: { org: string; id: string }) {
+  const [load, again] = useLoad(`score ${org} ${id}`, () =>
+    api.score(org, id).catch((error: Error) => {
+      if (error instanceof ApiError && error.kind === "not_found") return null;
+      throw error;
+    }));
+  return (
+    <section>
+      <h2>Score</h2>
+      <Loaded load={load} what="the score" again={again}>
+        {(score) => {
+          if (!score) return <p class="quiet">Not scored yet.</p>;
+          return (
+            <p>
+              <Score value={score.aggregated ?? null} />{" "}
+              {score.scripted.scripted && <span class="tag live">scripted</span>}{" "}
+              {score.user && <Link to={userAddress(score.user, id)}>why</Link>}
+            </p>
+          );
+        }}
+      </Loaded>
+    </section>
   );
 }
 

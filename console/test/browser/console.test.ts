@@ -8,6 +8,7 @@ import { after, before, test } from "node:test";
 
 import type { Browser } from "playwright-core";
 
+import { habits } from "./habits.ts";
 import { accessible, launch, open, settled, signIn, type Watched } from "./page.ts";
 import { ask, type Server, start } from "./server.ts";
 
@@ -48,6 +49,7 @@ test("every_view_shows_the_demo_breaks_no_rule_of_accessibility_and_looks_as_in_
   const { sessions } = await ask<Sessions>(server, "GET", "/sessions");
   const slow = sessions.find(({ recording }) => recording.title?.includes("Slow orders"));
   assert.ok(slow, "the demo has a session");
+  const unlike = await habits(server, "mara.lind");
   const { events } = await ask<{ events: { seq: number }[] }>(server, "GET", "/events?q=action:login%20source:198.51.100.23%20outcome:success&limit=1");
   const views: Record<string, string> = {
     overview: "/",
@@ -55,11 +57,15 @@ test("every_view_shows_the_demo_breaks_no_rule_of_accessibility_and_looks_as_in_
     event: `/events/${events[0]?.seq}`,
     sessions: "/sessions",
     player: `/sessions/${slow.id}?at=28000000`,
+    users: "/users",
+    user: "/users/mara.lind",
+    why: `/users/mara.lind?session=${unlike}`,
     evidence: "/evidence",
     organisations: "/administration/organisations",
     accounts: "/administration/accounts",
     tokens: "/administration/tokens",
     keys: "/administration/keys",
+    rules: "/administration/rules",
     retention: "/administration/retention",
     account: "/administration/own",
   };
@@ -75,6 +81,7 @@ test("every_view_shows_the_demo_breaks_no_rule_of_accessibility_and_looks_as_in_
         await page.locator("[data-verdict=verified]").waitFor();
       }
       if (name === "player") await page.locator("[data-ready=true] .t-row").first().waitFor();
+      if (name === "why") await page.locator("#explanation").evaluate((heading) => heading.scrollIntoView());
       const text = await page.locator("main").innerText();
       assert.ok(text.length > 60 && !text.includes("could not be loaded"), `${name}: ${text}`);
       await accessible(page, `${name}, ${dark ? "dark" : "light"}`);
@@ -87,7 +94,7 @@ test("every_view_shows_the_demo_breaks_no_rule_of_accessibility_and_looks_as_in_
 test("narrow_and_enlarged_pages_need_no_sideways_scrolling", async () => {
   const watched = await visit("/", { width: 400, height: 800 });
   const { page } = watched;
-  for (const address of ["/", "/events", "/sessions", "/evidence", "/administration/tokens"]) {
+  for (const address of ["/", "/events", "/sessions", "/users", "/users/mara.lind", "/evidence", "/administration/tokens", "/administration/rules"]) {
     await page.goto(server.url + address);
     await settled(page);
     const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
@@ -328,7 +335,7 @@ test("an_account_without_rights_is_told_so_and_sees_nothing", async () => {
   const watched = await open(browser, server);
   await signIn(watched, { ...server, login: "sam@northwind.example", password: "correct horse" }, "/");
   const { page } = watched;
-  for (const address of ["/events", "/sessions", "/evidence", "/administration/accounts"]) {
+  for (const address of ["/events", "/sessions", "/users", "/users/mara.lind", "/evidence", "/administration/accounts", "/administration/rules"]) {
     await page.goto(server.url + address);
     await page.getByText("Your account may not see this").first().waitFor();
     await accessible(page, `${address} without rights`);
