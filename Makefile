@@ -18,7 +18,8 @@ demo: console
 	$(CARGO) build --release --locked -p counterfoil
 	./target/release/counterfoil demo $(DEMO_ARGS)
 
-test: test-tools
+# The page first: a debug program reads it from where it lay when the program was built.
+test: test-tools console
 	COUNTERFOIL_KILLS=$(KILLS) COUNTERFOIL_REQUIRE_TOOLS=1 ./scripts/test.sh
 
 test-tools:

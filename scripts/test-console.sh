@@ -27,4 +27,4 @@ timeout 60 npm run --silent build
 target="$(cd .. && realpath -m "${CARGO_TARGET_DIR:-target}")"
 export COUNTERFOIL_BIN="${COUNTERFOIL_BIN:-$target/debug/counterfoil}"
 [ -x "$COUNTERFOIL_BIN" ] || (cd .. && cargo build --locked -p counterfoil)
-timeout 400 npm run --silent test:browser
+timeout 900 npm run --silent test:browser
