@@ -214,7 +214,10 @@ impl Rules for Memory {
 
     fn save(&self) -> serde_json::Value {
         let saved = Saved { accounts: self.accounts.clone(), senders: self.senders.clone() };
-        serde_json::to_value(saved).unwrap_or_default()
+        serde_json::to_value(saved).unwrap_or_else(|error| {
+            tracing::error!(%error, "what the rules remember cannot be kept; after a restart they begin anew");
+            serde_json::Value::Null
+        })
     }
 
     fn restore(&mut self, state: serde_json::Value) -> Result<(), String> {

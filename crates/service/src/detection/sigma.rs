@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rsigma_eval::event::JsonEvent;
 use rsigma_eval::fields::RuleFieldSet;
 use rsigma_eval::{CorrelationConfig, CorrelationEngine, CorrelationEventMode, CorrelationSnapshot, TimestampFallback};
-use rsigma_parser::{SigmaCollection, parse_sigma_yaml};
+use rsigma_parser::{Level, SigmaCollection, parse_sigma_yaml};
 
 use super::fact::{Fact, ORG, is_known};
 use super::rule::{Finding, RuleInfo, Rules};
@@ -112,30 +112,24 @@ fn infos(file: &str, collection: &SigmaCollection) -> Vec<RuleInfo> {
     let fields = |rules: SigmaCollection| -> BTreeSet<String> {
         RuleFieldSet::collect(&rules, &[], false).names().filter(|name| *name != ORG).map(str::to_owned).collect()
     };
+    let info = |id: Option<String>, title: String, level: Option<Level>, alone: SigmaCollection| RuleInfo {
+        id: id.unwrap_or_default(),
+        title,
+        level: level.map_or_else(|| "medium".to_owned(), |level| level.as_str().to_owned()),
+        file: file.to_owned(),
+        fields: fields(alone),
+        problem: None,
+    };
     let mut infos = Vec::new();
     for rule in &collection.rules {
         let mut alone = SigmaCollection::new();
         alone.rules.push(rule.clone());
-        infos.push(RuleInfo {
-            id: rule.id.clone().unwrap_or_default(),
-            title: rule.title.clone(),
-            level: rule.level.map_or_else(|| "medium".to_owned(), |level| level.as_str().to_owned()),
-            file: file.to_owned(),
-            fields: fields(alone),
-            problem: None,
-        });
+        infos.push(info(rule.id.clone(), rule.title.clone(), rule.level, alone));
     }
     for rule in &collection.correlations {
         let mut alone = SigmaCollection::new();
         alone.correlations.push(rule.clone());
-        infos.push(RuleInfo {
-            id: rule.id.clone().unwrap_or_default(),
-            title: rule.title.clone(),
-            level: rule.level.map_or_else(|| "medium".to_owned(), |level| level.as_str().to_owned()),
-            file: file.to_owned(),
-            fields: fields(alone),
-            problem: None,
-        });
+        infos.push(info(rule.id.clone(), rule.title.clone(), rule.level, alone));
     }
     infos
 }
@@ -188,7 +182,10 @@ impl Rules for Sigma {
     }
 
     fn save(&self) -> serde_json::Value {
-        serde_json::to_value(self.engine.export_state()).unwrap_or_default()
+        serde_json::to_value(self.engine.export_state()).unwrap_or_else(|error| {
+            tracing::error!(%error, "what the rules remember cannot be kept; after a restart they begin anew");
+            serde_json::Value::Null
+        })
     }
 
     fn restore(&mut self, state: serde_json::Value) -> Result<(), String> {
