@@ -63,7 +63,9 @@ async fn a_replaced_key_is_published_with_its_sizes_and_signs() {
     send(&world, &[json!({"action": "two"})]).await;
     let (_, keys) = call(&world, "GET", "/l/{log}/keys", &Value::Null).await;
     assert_eq!(keys["keys"].as_array().unwrap().len(), 2, "{keys}");
-    assert_eq!(keys["keys"][0]["believed_size"], json!(rotated["note"].as_u64().unwrap() - 1), "{keys}");
+    // The server may enter events of its own between the look at the size and the note.
+    let believed = keys["keys"][0]["believed_size"].as_u64().unwrap();
+    assert!((1..rotated["note"].as_u64().unwrap()).contains(&believed), "{keys}");
     assert_eq!(keys["keys"][1]["vkey"], rotated["vkey"]);
     let origin = old.parse::<VerifierKey>().unwrap().name().to_owned();
     let opens = |text: &Value, vkey: &str| {

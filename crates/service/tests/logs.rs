@@ -31,6 +31,7 @@ async fn a_replaced_key_has_a_seed_of_its_own_and_survives_a_restart() {
     assert_eq!(old, world.made.vkey);
     let refused = world.service.rotate_log_key(&admin, world.org(), " ", None).await;
     assert_eq!(refused.unwrap_err().kind, ErrorKind::Invalid);
+    let size_before = world.service.head(&admin, world.org()).unwrap().size;
     let rotated = world.service.rotate_log_key(&admin, world.org(), "compromised", None).await.unwrap();
     assert_ne!(rotated.vkey, old);
     let seed = world.folder.path().join("data/keys/instance.2.seed");
@@ -39,7 +40,9 @@ async fn a_replaced_key_has_a_seed_of_its_own_and_survives_a_restart() {
     let admin = world.admin().await;
     let keys = world.service.log_keys(&admin, log).unwrap();
     assert_eq!(keys.iter().map(|key| key.vkey.as_str()).collect::<Vec<_>>(), [old.as_str(), rotated.vkey.as_str()]);
-    assert_eq!((keys[0].reason.as_deref(), keys[0].believed_size), (Some("compromised"), Some(rotated.number - 1)));
+    assert_eq!(keys[0].reason.as_deref(), Some("compromised"));
+    // The server's own events may still be entered between the look at the log's size and the note.
+    assert!(keys[0].believed_size.is_some_and(|size| (size_before..rotated.number).contains(&size)), "{:?}", keys[0]);
     assert_eq!(keys[0].last_size, Some(rotated.tree_size));
     let note = world.service.get(&admin, world.org(), rotated.number, true).unwrap();
     assert_eq!(note.fields().unwrap().action.as_str(), "key.rotated");
