@@ -61,6 +61,31 @@ fn what_scrolls_inside_margins_is_kept() {
     }
 }
 
+/// Each found by a random terminal.
+#[test]
+fn what_is_changed_in_ways_that_are_rare_is_kept_too() {
+    for (columns, rows, output, lost) in [
+        // The same letters again, in the set for lines and boxes.
+        (20, 3, "word\r\x1b(0word", "word"),
+        // Below the margins nothing scrolls: the last row is written over.
+        (8, 6, "\x1b[1;2r\x1b[6;1Hlast rowX", "last row"),
+        // A blank is put into the middle of a word.
+        (20, 3, "together\r\x1b[4C\x1b[@", "together"),
+        (20, 3, "together\r\x1b[4C\x1b[4h \x1b[4l", "together"),
+    ] {
+        let indexed = checked(&header(columns, rows), &[out(0, output), out(1000, "x")]);
+        assert!(indexed.texts(Kind::Text).contains(&lost), "{output:?}: {:#?}", indexed.spans);
+    }
+    // The changed beginning of a line leaves at the top before anybody saw it, the unchanged rest stays.
+    let changed = "\x1b[1;1HWORD\x1b[3;1Hone\r\ntwo";
+    let indexed = checked(&header(10, 3), &[out(0, "some words and more"), out(1000, changed)]);
+    assert!(indexed.spans.iter().any(|span| span.text.starts_with("WORD words and")), "{:#?}", indexed.spans);
+    // Only blanks that belonged to a line are left of it: it is gone.
+    let indexed =
+        checked(&header(4, 6), &[out(0, "text          "), out(1000, "\x1b[1;2r\x1b[S"), out(1000, "a\n  bcd")]);
+    assert_eq!(indexed.one("text").last, 1);
+}
+
 #[test]
 fn a_word_split_by_a_wrap_is_one_word() {
     let indexed = checked(&header(10, 5), &[out(0, "the password is"), out(1000, "\r\nx")]);

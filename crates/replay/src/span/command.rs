@@ -233,7 +233,8 @@ impl Tracker {
         // Is it, as it stands there, already on a numbered screen?
         let state = &self.rows[row];
         let shown = state.span.filter(|_| !state.touched).and_then(|key| self.open[key].as_ref());
-        let shown = shown.filter(|open| self.screens > 0 && open.span.text.contains(first_line(&text)));
+        let shown = shown.filter(|open| !open.span.passed_by && open.span.text.contains(first_line(&text)));
+        let shown = shown.filter(|_| self.screens > 0);
         let number = if shown.is_some() { self.screens } else { self.screens + 1 };
         let unseen = shown.is_none();
         if self.commands.entered.len() >= WAITING_MAX {

@@ -75,6 +75,14 @@ impl Tracker {
     /// Marks as touched all rows whose line or whose span has a row that is; returns all of these, from the top.
     fn gather_rows(&mut self, look: Looker<'_>) -> Vec<usize> {
         let rows = self.rows.len();
+        let torn = std::mem::take(&mut self.torn);
+        if !torn.is_empty() {
+            for row in 0..rows {
+                if !self.rows[row].touched && self.keys_of(row).iter().flatten().any(|key| torn.contains(key)) {
+                    self.touch_again(row, self.now_us);
+                }
+            }
+        }
         let mut touched: Vec<usize> = (0..rows).filter(|&row| self.rows[row].touched).collect();
         let mut work = touched.clone();
         let mut spans: Vec<Key> = Vec::new();

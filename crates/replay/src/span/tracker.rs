@@ -6,14 +6,14 @@
 //! be on no numbered screen yet). Before something destroys a fresh row its text is taken down: see [`Tracker::capture`] for
 //! erasing and writing over, [`Tracker::leave`] for scrolling off.
 //!
-//! The margins are mirrored from avt, which does not tell them. A scroll moves rows only when avt reports just the rows that
+//! The margins and character sets are mirrored from avt, which does not tell them. A scroll moves rows only when avt reports just the rows that
 //! the mirror expects; otherwise they are all read again, which costs time but no text.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use avt::Observation;
 use avt::parser::{AnsiMode, DecMode, EdScope, ElScope, Function};
+use avt::{Charset, Observation};
 use unicode_width::UnicodeWidthChar;
 
 use super::command::Commands;
@@ -130,11 +130,16 @@ pub(crate) struct Tracker {
     top: usize,
     bottom: usize,
     inserting: bool,
+    /// G0 and G1, and which of them is shifted in.
+    charsets: [Charset; 2],
+    shifted: usize,
     scroll: Option<Scroll>,
     pub(super) open: Vec<Option<Open>>,
     pub(super) free: Vec<Key>,
     /// Spans of which no row is left, and since when.
     pub(super) gone: Vec<(Key, u64)>,
+    /// Spans that lost a part while other rows were left: what those show is to be read again.
+    pub(super) torn: Vec<Key>,
     pub(super) passed: Vec<Passed>,
     pub(super) passed_bytes: usize,
     /// What the first of `passed` is called by rows.
@@ -156,10 +161,13 @@ impl Tracker {
             top: 0,
             bottom: rows - 1,
             inserting: false,
+            charsets: [Charset::Ascii; 2],
+            shifted: 0,
             scroll: None,
             open: Vec::new(),
             free: Vec::new(),
             gone: Vec::new(),
+            torn: Vec::new(),
             passed: Vec::new(),
             passed_bytes: 0,
             passed_base: 0,
@@ -170,6 +178,16 @@ impl Tracker {
     /// So many bytes of output come.
     pub(crate) fn expect(&mut self, bytes: usize) {
         self.credit = self.credit.saturating_add(CAPTURE_CREDIT_PER_BYTE * bytes as u64);
+    }
+
+    /// What the active character set makes of a character; printing it over itself changes nothing.
+    #[inline]
+    fn shown(&self, character: char) -> char {
+        self.charsets[self.shifted].translate(character)
+    }
+
+    fn reset_charsets(&mut self) {
+        (self.charsets, self.shifted) = ([Charset::Ascii; 2], 0);
     }
 
     fn touch(&mut self, row: usize) {
@@ -288,6 +306,11 @@ impl Tracker {
         }
         match goes_on_in {
             Some(next) if head.text.len() <= LINE_BYTES_MAX => {
+                // What was changed in it is to be read where its line is now.
+                let rest = &mut self.rows[next];
+                if row.touched && !std::mem::replace(&mut rest.touched, true) {
+                    rest.touched_us = row.touched_us;
+                }
                 if let Some(old) = self.rows[next].head.replace(head).and_then(|old| old.span) {
                     self.release(old);
                 }
@@ -297,7 +320,7 @@ impl Tracker {
                     self.pass(head.text, place, head.fresh_us, head.passed, false);
                 }
                 if let Some(span) = head.span {
-                    self.release(span);
+                    self.tear(span);
                 }
             }
         }
@@ -312,10 +335,18 @@ impl Tracker {
         }
     }
 
+    /// As [`Tracker::release`], where the rest of the line does not go on without this part.
+    fn tear(&mut self, key: Key) {
+        self.release(key);
+        if self.open[key].as_ref().is_some_and(|open| open.rows > 0) {
+            self.torn.push(key);
+        }
+    }
+
     /// A row is no more: not by leaving at the top.
     fn drop_row(&mut self, row: Row) {
         for key in row.span.into_iter().chain(row.head.and_then(|head| head.span)) {
-            self.release(key);
+            self.tear(key);
         }
     }
 
@@ -411,8 +442,9 @@ impl Tracker {
             self.before_write(look, row, self.columns - 1, printed);
             if row == self.bottom {
                 self.expect_up(look, self.margins(), 1);
-            } else if row + 1 < self.rows.len() {
-                self.before_write(look, row + 1, 0, printed);
+            } else {
+                // Below the margins, the last row is written over from its beginning.
+                self.before_write(look, (row + 1).min(self.rows.len() - 1), 0, printed);
             }
         }
     }
@@ -423,11 +455,12 @@ impl Tracker {
         let state = &self.rows[row];
         if state.fresh && column < state.extent {
             let cell = look.cells(row).get(column);
-            if cell.is_some_and(|cell| shows(cell) && Some(cell.char()) != printed) {
+            let shown = printed.map(|character| self.shown(character));
+            if cell.is_some_and(|cell| shows(cell) && Some(cell.char()) != shown) {
                 self.capture(look, row);
             }
         }
-        if self.inserting && self.rows[row].fresh && look.has_text(row, self.columns - 1..self.columns) {
+        if self.inserting && self.rows[row].fresh && look.has_text(row, column..self.columns) {
             self.capture(look, row);
         }
         if column == 0 {
@@ -498,7 +531,7 @@ impl Tracker {
             self.pass(head.text, row, head.fresh_us, head.passed, true);
         }
         if let Some(key) = head.span {
-            self.release(key);
+            self.tear(key);
         }
         self.touch(row);
     }
@@ -569,7 +602,7 @@ impl Watch for Tracker {
         let state = &self.rows[row];
         if state.fresh && column < state.extent {
             let mut over = look.cells(row)[column..].iter().zip(run);
-            if over.any(|(cell, &byte)| shows(cell) && cell.char() != char::from(byte)) {
+            if over.any(|(cell, &byte)| shows(cell) && cell.char() != self.shown(char::from(byte))) {
                 self.capture(look, row);
             }
         }
@@ -597,9 +630,9 @@ impl Tracker {
         function: &Function,
     ) {
         use Function::{
-            Dch, Decaln, Decrst, Decset, Decstbm, Decstr, Dl, Ech, Ed, El, Ich, Il, Lf, Nel, Osc, Rep, Ri, Ris,
+            Dch, Decaln, Decrst, Decset, Decstbm, Decstr, Dl, Ech, Ed, El, G1d4, Gzd4, Ich, Il, Lf, Nel, Osc,
         };
-        use Function::{Rm, Sd, Sm, Su};
+        use Function::{Rep, Ri, Ris, Rm, Sd, Si, Sm, So, Su};
         if let Osc(avt::parser::Osc::ShellIntegration(mark)) = function {
             return self.shell_mark(observation, clusters, *mark);
         }
@@ -629,7 +662,8 @@ impl Tracker {
                 let column = column.min(self.columns - 1);
                 self.before_erase(look, row, column..self.columns);
             }
-            Ich(n) => self.before_erase(look, row, self.columns.saturating_sub(count(n))..self.columns),
+            // What stands behind the cursor is torn from what stands before it.
+            Ich(_) => self.before_erase(look, row, column.min(self.columns - 1)..self.columns),
             Ed(EdScope::Below) => {
                 self.before_erase(look, row, column..self.columns);
                 self.before_erase_rows(look, row + 1..self.rows.len());
@@ -643,11 +677,17 @@ impl Tracker {
                 self.before_erase_rows(look, 0..self.rows.len());
                 (self.top, self.bottom) = (0, self.rows.len() - 1);
                 self.inserting = false;
+                self.reset_charsets();
             }
             Decstr => {
                 (self.top, self.bottom) = (0, self.rows.len() - 1);
                 self.inserting = false;
+                self.reset_charsets();
             }
+            Gzd4(charset) => self.charsets[0] = charset,
+            G1d4(charset) => self.charsets[1] = charset,
+            So => self.shifted = 1,
+            Si => self.shifted = 0,
             Decstbm(top, bottom) => {
                 let top = count(top) - 1;
                 let bottom = if bottom == 0 { self.rows.len() } else { bottom.into() } - 1;
