@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::access::Caller;
 use crate::model::{Event, Kind, Outcome};
 
 /// The names that every rule may use, besides `attributes.` and the name of an attribute.
@@ -29,8 +28,6 @@ pub struct Fact {
     pub number: u64,
     /// When it happened, says the sender; in seconds.
     pub at_s: i64,
-    /// When it came; in seconds.
-    pub recorded_s: i64,
     /// What sort of event.
     pub kind: Kind,
     /// How it ended.
@@ -39,8 +36,6 @@ pub struct Fact {
     pub actor: Option<String>,
     /// From where.
     pub source: Option<String>,
-    /// The account that handed it in.
-    pub sender: Option<String>,
     /// All of it, as rules ask for it.
     pub value: Value,
 }
@@ -86,18 +81,11 @@ impl Fact {
         value.insert(ORG.to_owned(), org.to_string().into());
         Some(Fact {
             number: event.number(),
-            at_s: event.occurred_at().as_second(),
-            recorded_s: event.recorded_at().as_second(),
+            at_s: fields.occurred_at_time().unwrap_or_else(|| event.recorded_at()).as_second(),
             kind: fields.kind,
             outcome: fields.outcome,
             actor,
             source,
-            // What we record ourselves about an account is not sent by it.
-            sender: event
-                .recorded_by()
-                .account
-                .filter(|_| event.recorded_by().via != Caller::INTERNAL)
-                .map(|account| account.to_string()),
             value: Value::Object(value),
         })
     }

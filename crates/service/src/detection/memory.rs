@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::fact::Fact;
-use super::rule::{Finding, RuleInfo, Rules};
-use crate::model::{Kind, Outcome};
+use super::rule::{Finding, RuleInfo, Rules, Seen};
+use crate::model::{AccountId, Kind, Outcome};
 
 /// Accounts and senders that are remembered, of all organisations. Of more, those not seen longest are forgotten: they then have to
 /// be learnt again, which costs findings and makes none.
@@ -54,6 +54,10 @@ pub struct Memory {
     /// Organisation and name, joined by a line feed, which no name holds.
     accounts: HashMap<String, Account>,
     senders: HashMap<String, Sender>,
+    /// Who sent the event before, and its name in `senders`.
+    sending: Option<(u32, AccountId, String)>,
+    /// What stands in every login.
+    login: [memchr::memmem::Finder<'static>; 2],
 }
 
 #[derive(Serialize, Deserialize)]
@@ -81,6 +85,8 @@ impl Memory {
             ],
             accounts: HashMap::new(),
             senders: HashMap::new(),
+            sending: None,
+            login: [Kind::Authentication.as_str(), Outcome::Success.as_str()].map(memchr::memmem::Finder::new),
         }
     }
 
@@ -125,18 +131,26 @@ impl Memory {
         found
     }
 
-    fn sender(&mut self, org: u32, fact: &Fact) {
-        let Some(name) = &fact.sender else { return };
-        shrink(&mut self.senders, |sender| sender.last_s);
-        let sender = self.senders.entry(format!("{org}\n{name}")).or_default();
-        if sender.events > 0 {
-            sender.longest_pause_s = sender.longest_pause_s.max(fact.recorded_s.saturating_sub(sender.last_s));
+    fn sender(&mut self, org: u32, seen: &Seen<'_>) {
+        let Some(account) = seen.sender else { return };
+        // Most events come from the sender of the one before.
+        if self.sending.as_ref().is_none_or(|(of, sender, _)| (*of, *sender) != (org, account)) {
+            shrink(&mut self.senders, |sender| sender.last_s);
+            self.sending = Some((org, account, format!("{org}\n{account}")));
         }
-        if sender.events == 0 || fact.recorded_s.div_euclid(86_400) != sender.last_s.div_euclid(86_400) {
+        let key = self.sending.as_ref().map_or("", |(_, _, key)| key.as_str());
+        if !self.senders.contains_key(key) {
+            self.senders.insert(key.to_owned(), Sender::default());
+        }
+        let Some(sender) = self.senders.get_mut(key) else { return };
+        if sender.events > 0 {
+            sender.longest_pause_s = sender.longest_pause_s.max(seen.recorded_s.saturating_sub(sender.last_s));
+        }
+        if sender.events == 0 || seen.recorded_s.div_euclid(86_400) != sender.last_s.div_euclid(86_400) {
             sender.days = sender.days.saturating_add(1);
         }
         sender.events += 1;
-        (sender.last_s, sender.last_number, sender.told) = (fact.recorded_s, fact.number, false);
+        (sender.last_s, sender.last_number, sender.told) = (seen.recorded_s, seen.number, false);
     }
 }
 
@@ -181,8 +195,13 @@ impl Rules for Memory {
         &self.rules
     }
 
+    fn glance(&mut self, org: u32, seen: &Seen<'_>) -> bool {
+        self.sender(org, seen);
+        // An escape may be a letter of either word.
+        self.login.iter().all(|word| word.find(seen.json).is_some()) || memchr::memchr(b'\\', seen.json).is_some()
+    }
+
     fn evaluate(&mut self, org: u32, fact: &Fact) -> Vec<Finding> {
-        self.sender(org, fact);
         self.account(org, fact)
     }
 
@@ -222,7 +241,7 @@ impl Rules for Memory {
 
     fn restore(&mut self, state: serde_json::Value) -> Result<(), String> {
         let saved: Saved = serde_json::from_value(state).map_err(|error| error.to_string())?;
-        (self.accounts, self.senders) = (saved.accounts, saved.senders);
+        (self.accounts, self.senders, self.sending) = (saved.accounts, saved.senders, None);
         Ok(())
     }
 }

@@ -18,7 +18,9 @@
 //! **Limits.** In `sigma.rs` and `memory.rs`; [`WEBHOOK_WAITING_MAX`]. Encrypted events cannot be looked at.
 
 mod fact;
+mod glance;
 mod memory;
+mod needed;
 mod rule;
 mod runner;
 mod sigma;
@@ -41,6 +43,7 @@ use crate::model::OrgId;
 use crate::projection::Watermarks;
 use crate::service::Service;
 use memory::Memory;
+use needed::Needed;
 use rule::{Finding, Rules};
 use sigma::Sigma;
 use webhook::Waiting;
@@ -96,6 +99,7 @@ pub(crate) struct Detection {
 
 struct State {
     rules: Vec<Box<dyn Rules>>,
+    needed: Needed,
     /// Entries of each log that were looked at.
     marks: Watermarks,
     /// By the ordinal of the log.
@@ -108,8 +112,14 @@ struct State {
 /// What is known of the rules in one organisation.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct OfOrg {
-    /// Fields that some event had.
+    /// Fields that some rule needs, and that some event had.
     seen: BTreeSet<String>,
+    /// Of what rules need, what is not among them; none: not found out since the start.
+    #[serde(skip)]
+    missing: Option<Vec<usize>>,
+    /// Events that were looked through for them in vain, one after the other.
+    #[serde(skip)]
+    in_vain: u32,
     evaluated_us: Option<i64>,
     /// By the id of the rule: findings, number and time of the last one.
     hits: BTreeMap<String, (u64, u64, i64)>,
@@ -126,8 +136,11 @@ impl Detection {
                 tracing::error!(rule = rule.id, file = rule.file, problem, "a detection rule is not loaded");
             }
         }
+        let needed =
+            rules.iter().flat_map(|rules| rules.rules()).flat_map(|rule| rule.fields.iter().cloned()).collect();
         let state = State {
             rules,
+            needed: Needed::new(needed),
             marks: Watermarks::default(),
             orgs: BTreeMap::new(),
             waiting: Vec::new(),

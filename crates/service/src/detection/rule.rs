@@ -3,12 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::fact::Fact;
+use crate::model::AccountId;
 
 /// A set of rules of one kind, with what they remember. Two kinds there are: Sigma files, and those that Sigma has no words for.
 pub trait Rules: Send {
     /// Every rule, also those that were refused.
     fn rules(&self) -> &[RuleInfo];
-    /// Looks at one event of an organisation; in the order of the log.
+    /// Sees every event of an organisation first, in the order of the log, before it is parsed. False: no rule can have anything
+    /// to say of it.
+    fn glance(&mut self, org: u32, seen: &Seen<'_>) -> bool;
+    /// Looks at the event it saw last and did not pass over.
     fn evaluate(&mut self, org: u32, fact: &Fact) -> Vec<Finding>;
     /// Looks at what did not happen, at a time in seconds.
     fn tick(&mut self, _now_s: i64) -> Vec<(u32, Finding)> {
@@ -21,6 +25,18 @@ pub trait Rules: Send {
     /// # Errors
     /// Why it does not read; nothing is remembered then, and the log is read again from its beginning.
     fn restore(&mut self, state: serde_json::Value) -> Result<(), String>;
+}
+
+/// An event, before it is parsed.
+pub struct Seen<'a> {
+    /// Its number.
+    pub number: u64,
+    /// When it came; in seconds.
+    pub recorded_s: i64,
+    /// The account that handed it in; of what we record ourselves none.
+    pub sender: Option<AccountId>,
+    /// Its JSON, as it was accepted.
+    pub json: &'a [u8],
 }
 
 /// What there is to say of one rule.

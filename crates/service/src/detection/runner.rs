@@ -14,7 +14,9 @@ use tlog::entry::Kind as EntryKind;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::fact::{FIELDS, Fact};
+use super::fact::Fact;
+use super::needed::Needed;
+use super::rule::{Rules, Seen};
 use super::webhook::Waiting;
 use super::{FINDING, Finding, OfOrg};
 use crate::access::Caller;
@@ -35,8 +37,6 @@ const TICK: Duration = Duration::from_secs(60);
 const SAVE_EVERY: Duration = Duration::from_secs(60);
 /// Bytes of records read at once.
 const READ_BYTES: usize = 1 << 20;
-/// Names of attributes that are remembered as seen, for each organisation.
-const SEEN_MAX: usize = 10_000;
 
 /// What is written.
 #[derive(Serialize, Deserialize)]
@@ -135,14 +135,8 @@ impl Service {
                 let number = record.index + 1;
                 if record.kind == EntryKind::Event && !record.state.is_erased() {
                     let event = decoder.event(record);
-                    if let Some(fact) = fact(ordinal, &event) {
-                        of.evaluated_us = Some(time::micros(event.recorded_at()));
-                        note_fields(of, &fact);
-                        for rules in &mut state.rules {
-                            let hits = rules.evaluate(ordinal, &fact);
-                            found.extend(hits.into_iter().map(|finding| Found { ordinal, log, finding }));
-                        }
-                    }
+                    let hits = look_at(&mut state.rules, &state.needed, of, ordinal, &event);
+                    found.extend(hits.into_iter().map(|finding| Found { ordinal, log, finding }));
                 }
                 state.marks.set(ordinal, number);
             }
@@ -274,31 +268,30 @@ async fn save(weak: &Weak<Inner>) {
     }
 }
 
-/// What is looked at of an event: everything but our own findings, which would find themselves.
-fn fact(ordinal: u32, event: &Event) -> Option<Fact> {
-    let fact = Fact::of(ordinal, event)?;
-    let is_ours = event.recorded_by().via == Caller::INTERNAL;
-    let is_finding = fact.value.get("action").and_then(Value::as_str) == Some(FINDING);
-    (!(is_ours && is_finding)).then_some(fact)
-}
-
-fn note_fields(of: &mut OfOrg, fact: &Fact) {
-    let Value::Object(members) = &fact.value else { return };
-    for name in FIELDS {
-        if !of.seen.contains(name) && members.contains_key(name) {
-            of.seen.insert(name.to_owned());
-        }
+/// Asks the rules about one event: all but our own findings, which would find themselves.
+fn look_at(rules: &mut [Box<dyn Rules>], needed: &Needed, of: &mut OfOrg, ordinal: u32, event: &Event) -> Vec<Finding> {
+    let Some(json) = event.json() else { return Vec::new() };
+    let by = event.recorded_by();
+    let is_ours = by.via == Caller::INTERNAL;
+    let seen = Seen {
+        number: event.number(),
+        recorded_s: event.recorded_at().as_second(),
+        sender: by.account.filter(|_| !is_ours),
+        json,
+    };
+    let wanting: Vec<bool> = rules.iter_mut().map(|rules| rules.glance(ordinal, &seen)).collect();
+    of.evaluated_us = Some(time::micros(event.recorded_at()));
+    let may_be_new = needed.may_be_new(of, &seen);
+    if !may_be_new && !wanting.contains(&true) {
+        return Vec::new();
     }
-    if let Some(Value::Object(attributes)) = members.get("attributes")
-        && of.seen.len() < SEEN_MAX
-    {
-        for name in attributes.keys() {
-            let name = format!("attributes.{name}");
-            if !of.seen.contains(&name) {
-                of.seen.insert(name);
-            }
-        }
+    let Some(fact) = Fact::of(ordinal, event) else { return Vec::new() };
+    if is_ours && fact.value.get("action").and_then(Value::as_str) == Some(FINDING) {
+        return Vec::new();
     }
+    needed.note(of, &fact);
+    let asked = rules.iter_mut().zip(wanting).filter(|(_, wants)| *wants);
+    asked.flat_map(|(rules, _)| rules.evaluate(ordinal, &fact)).collect()
 }
 
 /// The event of a finding.
