@@ -30,6 +30,16 @@ pub(crate) struct Part {
 }
 
 impl Part {
+    /// A log by itself, for whoever counts within it.
+    pub fn alone(log: LogId, ordinal: u32) -> Part {
+        Part { log, ordinal, before: 0, last: None }
+    }
+
+    /// Whether another log took its place, so that nothing comes to it any more.
+    pub fn is_former(&self) -> bool {
+        self.last.is_some()
+    }
+
     /// The number within the log, of one that readers see; none if it belongs to another log.
     pub fn local(&self, number: u64) -> Option<u64> {
         let is_within = number > self.before && self.last.is_none_or(|last| number <= last);

@@ -1,5 +1,7 @@
 //! Recordings: what was acknowledged is there and in the log, once, whatever happens; what is damaged is named.
 
+#[path = "../../log/tests/common/folder.rs"]
+mod folder;
 mod support;
 
 use std::collections::BTreeMap;
@@ -727,4 +729,69 @@ async fn world() -> (World, Principal) {
     let world = World::new();
     let admin = world.admin().await;
     (world, admin)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recordings_of_a_log_that_was_replaced_stay_in_the_list_and_are_read() {
+    let (world, admin) = world().await;
+    let child = world.service.create_org(&admin, world.org(), "Child").await.unwrap().id;
+    let record = async |service: &Service, who: &Principal, client_id: &str, text: &'static str| {
+        let started = service.start_session(who, child, new(client_id, info("bob", "web1"))).await.unwrap().0;
+        service.append_chunk(who, child, started.id, 0, Bytes::from_static(text.as_bytes())).await.unwrap();
+        started.id
+    };
+    let one = record(&world.service, &admin, "one", "first").await;
+    world.service.finish_session(&admin, child, one, Finish::default()).await.unwrap();
+    let cut_off = record(&world.service, &admin, "two", "second").await;
+    world.service.settle().await;
+    let copy = tempfile::tempdir().unwrap();
+    let world = world.reopen(|data| folder::copy_folder(&data.join("log"), copy.path())).await;
+    let admin = world.admin().await;
+    world.send(&admin, child, &[r#"{"action":"lost"}"#]).await;
+    let world = world
+        .reopen(|data| {
+            std::fs::remove_dir_all(data.join("log")).unwrap();
+            folder::copy_folder(copy.path(), &data.join("log"));
+        })
+        .await;
+    let admin = world.admin().await;
+    let service = &world.service;
+    service.acknowledge_taint(&admin, child, "restored after a fire").await.unwrap();
+    service.open_successor(&admin, child, "restored after a fire").await.unwrap();
+    let three = record(service, &admin, "three", "third").await;
+
+    let sessions = |limit: usize| {
+        let (mut after, mut found) = (None, Vec::new());
+        loop {
+            let query = SessionQuery { filter: Query::All, after, limit };
+            let page = service.sessions(&admin, child, &query, &|_| true).unwrap();
+            found.extend(page.sessions);
+            after = page.next;
+            if after.is_none() {
+                return found;
+            }
+        }
+    };
+    for limit in 1..=4 {
+        let found = sessions(limit);
+        assert_eq!(found.iter().map(|session| session.id).collect::<Vec<_>>(), [three, cut_off, one], "{limit} a page");
+    }
+    let found = sessions(10);
+    assert_eq!(found.iter().map(Session::is_active).collect::<Vec<_>>(), [true, false, false]);
+    assert_eq!(found.iter().map(|session| session.bytes).collect::<Vec<_>>(), [5, 6, 5]);
+    assert_eq!(service.count_sessions(&admin, child, &Query::All, 100).unwrap(), 3);
+    assert_eq!(service.count_sessions(&admin, child, &Query::All, 2).unwrap(), 2);
+    // The numbers are those of the one sequence that readers see.
+    for session in &found {
+        let event = service.get(&admin, child, session.seq(), false).unwrap();
+        assert_eq!(event.fields().unwrap().session.as_deref(), Some(session.id.to_string().as_str()));
+    }
+    for (id, text) in [(one, "first"), (cut_off, "second"), (three, "third")] {
+        assert_eq!(read(service, &admin, child, id, None).await.unwrap(), text.as_bytes());
+        assert_eq!(service.session_chunks(&admin, child, id, None, 10).unwrap().len(), 1);
+    }
+    let (again, is_known) = service.start_session(&admin, child, new("one", info("bob", "web1"))).await.unwrap();
+    assert_eq!((again.id, is_known), (one, true));
+    assert!(service.append_chunk(&admin, child, cut_off, 6, Bytes::from_static(b"more")).await.is_err());
+    world.service.shutdown().await;
 }

@@ -45,13 +45,13 @@ pub fn body(session: &Session, known: &Known, node_id: &str, now: Timestamp) -> 
         "command_extracted": known.has_commands,
         "window_title_extracted": known.has_titles,
         "has_accepted_channel": verdict == "ACCEPT",
-        "content_reference_id": session.number,
+        "content_reference_id": session.seq(),
         "deny_reason": info.deny_reason,
         "network_id": info.network_id,
         "index_status": known.index_status,
         "server_local": endpoint(&info.server_local),
         "target": endpoint(&info.target),
-        "session_id": format!("svc/{}/{}:{}", id, info.connection_policy.as_deref().unwrap_or("recorder"), session.number),
+        "session_id": format!("svc/{}/{}:{}", id, info.connection_policy.as_deref().unwrap_or("recorder"), session.seq()),
         "verdict": verdict,
     });
     prune(&mut recording);

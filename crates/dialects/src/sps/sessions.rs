@@ -104,10 +104,12 @@ impl Asked {
     /// The session as it was in the snapshot, and its body, if it is asked for.
     fn keeps(&self, service: &Service, call: &Call, mut session: Session) -> Result<Option<(Session, Value)>, Failure> {
         if let Some(head) = self.head {
-            if session.number > head {
+            if session.seq() > head {
                 return Ok(None);
             }
-            session.ended = session.ended.filter(|ended| ended.number <= head);
+            if session.ended_seq().is_some_and(|ended| ended > head) {
+                session.ended = None;
+            }
         }
         if self.start.is_some_and(|start| session.started_at < start) {
             return Ok(None);

@@ -28,6 +28,7 @@ use super::filter;
 use crate::control::Control;
 use crate::encoding;
 use crate::error::{Error, ErrorKind, Result};
+use crate::numbers::Part;
 use crate::projection::Watermarks;
 use crate::query::Order;
 use crate::risk::Risk;
@@ -253,7 +254,7 @@ impl Catalogue {
                 let org = self.control.state().org_by_log(log).map(|org| org.id);
                 let event = decoder.event(record);
                 let org = org.unwrap_or(crate::model::OrgId::from_bytes([0; 16]));
-                if let Some(entry) = Entry::read(org, &event) {
+                if let Some(entry) = Entry::read(org, Part::alone(log, ordinal), &event) {
                     self.apply(ordinal, &entry);
                 }
             }

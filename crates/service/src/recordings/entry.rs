@@ -22,6 +22,7 @@ use super::info::{EndReason, Ended, Session, SessionInfo};
 use crate::access::{Caller, Principal};
 use crate::model::event::{SourceDraft, TargetDraft};
 use crate::model::{AccountId, Event, EventDraft, Kind, OrgId, Outcome, PartyDraft, time};
+use crate::numbers::Part;
 use crate::own_events;
 use crate::risk::SessionScore;
 use crate::risk::entry::SCORED;
@@ -198,8 +199,8 @@ fn about(mut draft: EventDraft, session: &Session, at: Timestamp, attributes: &i
 }
 
 impl Entry {
-    /// What an event says of a session; `None` for every other event, and for one that somebody handed in.
-    pub fn read(org: OrgId, event: &Event) -> Option<Entry> {
+    /// What an event of a log says of a session; `None` for every other event, and for one that somebody handed in.
+    pub fn read(org: OrgId, part: Part, event: &Event) -> Option<Entry> {
         if event.recorded_by().via != Caller::INTERNAL
             || !matches!(event.entry_kind(), EntryKind::Event | EntryKind::RecordingChunk)
         {
@@ -229,6 +230,7 @@ impl Entry {
                     ended: None,
                     bytes: 0,
                     chunks: 0,
+                    part,
                 })))
             }
             SCORED => Some(Entry::Scored(Box::new(crate::risk::entry::read(org, session, event, attributes)?))),
@@ -264,6 +266,7 @@ impl Entry {
                     }),
                     bytes: said.bytes,
                     chunks: said.chunks,
+                    part,
                 })))
             }
             _ => None,

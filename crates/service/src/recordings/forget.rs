@@ -19,11 +19,12 @@ impl Service {
     pub(crate) fn sessions_to_forget(&self, org: OrgId, log: LogId, numbers: &[u64]) -> Result<BTreeSet<SessionId>> {
         let mut sessions = BTreeSet::new();
         let mut decoder = Decoder::default();
+        let part = self.newest_part(org)?;
         for number in numbers.iter().filter(|number| **number > 0) {
             // A number that is not there is for the log to refuse.
             let records = self.logs().read_many(&log, &[number - 1]).unwrap_or_default();
             for record in records {
-                let session = match Entry::read(org, &decoder.event(record)) {
+                let session = match Entry::read(org, part, &decoder.event(record)) {
                     Some(Entry::Session(session)) => session.id,
                     Some(Entry::Chunk(chunk)) => chunk.session,
                     // A score is no part of the recording; of what is erased with it nothing lies elsewhere.

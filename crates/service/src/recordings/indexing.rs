@@ -32,7 +32,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{RecordingReader, Session, SessionId, filter};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::OrgId;
+
+use crate::numbers;
 use crate::service::Service;
 
 /// The form of the folder; another one is made anew.
@@ -132,16 +133,14 @@ impl Service {
     }
 
     /// The summary of a session's projection, if there is one that is of all that the log still tells of it. Blocks.
-    pub(crate) fn current_summary(&self, org: OrgId, session: SessionId) -> Result<Option<Summary>> {
-        let (log, _) = self.log_and_ordinal(org)?;
-        let Some(summary) = summary(&folder(self.data(), log, session)) else { return Ok(None) };
-        Ok((summary.chunks == self.chunks_known(org, session)?).then_some(summary))
+    pub(crate) fn current_summary(&self, part: numbers::Part, session: SessionId) -> Result<Option<Summary>> {
+        let Some(summary) = summary(&folder(self.data(), part.log, session)) else { return Ok(None) };
+        Ok((summary.chunks == self.chunks_known(part, session)?).then_some(summary))
     }
 
     /// How many chunks of a session the log tells of. Blocks.
-    pub(crate) fn chunks_known(&self, org: OrgId, session: SessionId) -> Result<u64> {
-        let (_, ordinal) = self.log_and_ordinal(org)?;
-        self.recordings().catalogue.count(ordinal, &filter::chunks(session, None), u64::MAX)
+    pub(crate) fn chunks_known(&self, part: numbers::Part, session: SessionId) -> Result<u64> {
+        self.recordings().catalogue.count(part.ordinal, &filter::chunks(session, None), u64::MAX)
     }
 
     /// Removes the projection of a session. Blocks.
@@ -156,8 +155,7 @@ impl Service {
     /// # Errors
     /// `Unavailable`: chunks or files could not be reached. That the recording is damaged is no error but part of the summary.
     pub(crate) fn index_session(&self, session: &Session, runtime: &tokio::runtime::Handle) -> Result<Summary> {
-        let (log, _) = self.log_and_ordinal(session.org)?;
-        let target = folder(self.data(), log, session.id);
+        let target = folder(self.data(), session.part.log, session.id);
         let part = target.with_extension("part");
         let started_us = self.now_us();
         let made = self.index_into(session, &part, runtime).and_then(|mut summary| {
@@ -194,7 +192,7 @@ impl Service {
         let mut typed = Meter::default();
         let replay = ReplayWriter::new(create("replay")?).map_err(unreachable_files)?;
         // Before the first of them is read: what is erased while we read makes this out of date.
-        let chunks = self.chunks_known(session.org, session.id)?;
+        let chunks = self.chunks_known(session.part, session.id)?;
         let failed = Arc::new(Mutex::new(None));
         let (reader, format, damage) = open(self, session, runtime, &failed);
         let mut notices = Vec::new();

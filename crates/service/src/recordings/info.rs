@@ -8,6 +8,7 @@ use super::SessionId;
 use crate::error::{Error, Result};
 use crate::model::event::NAME_BYTES_MAX;
 use crate::model::{AccountId, OrgId, time};
+use crate::numbers::Part;
 
 /// Longest description of a session as JSON, in bytes.
 pub const INFO_BYTES_MAX: usize = 64 << 10;
@@ -230,12 +231,24 @@ pub struct Session {
     pub bytes: u64,
     /// Chunks of the recording so far.
     pub chunks: u64,
+    /// The log that has its entries: `number` and that of its end count within it.
+    pub(crate) part: Part,
 }
 
 impl Session {
-    /// Whether more may come.
+    /// Whether more may come. A session whose log was replaced before it ended goes on no more.
     pub fn is_active(&self) -> bool {
-        self.ended.is_none()
+        self.ended.is_none() && !self.part.is_former()
+    }
+
+    /// The number that readers see of the entry that says that it started.
+    pub fn seq(&self) -> u64 {
+        self.part.shown(self.number)
+    }
+
+    /// The number that readers see of the entry that says that it ended.
+    pub fn ended_seq(&self) -> Option<u64> {
+        self.ended.as_ref().map(|ended| self.part.shown(ended.number))
     }
 
     /// Where its document stands in lists: the entry that tells most of it.

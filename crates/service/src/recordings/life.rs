@@ -104,7 +104,8 @@ impl Service {
             let message = format!("{} sessions are open; no more can be", recordings.options.open_sessions_max);
             return Err(Error::overloaded(message, RETRY_AFTER_S));
         }
-        let (log, ordinal) = self.log_and_ordinal(org)?;
+        let part = self.newest_part(org)?;
+        let (log, ordinal) = (part.log, part.ordinal);
         let now_us = self.now_us();
         let mut random = [0; 8];
         self.entropy().fill(&mut random);
@@ -121,6 +122,7 @@ impl Service {
             ended: None,
             bytes: 0,
             chunks: 0,
+            part,
         };
         let (turn, place) = self
             .append_entry(log, EntryKind::Event, Some(who.account), &who.caller, &entry::started(&session, who))
@@ -390,14 +392,15 @@ impl Service {
         const PAGE: usize = 1_000;
         let orgs: Vec<OrgId> = self.control().state().orgs().iter().map(|org| org.id).collect();
         for org in orgs {
-            let (log, ordinal) = self.log_and_ordinal(org)?;
+            let part = self.newest_part(org)?;
+            let (log, ordinal) = (part.log, part.ordinal);
             let mut after = None;
             loop {
                 let query = filter::sessions(&filter::active(true));
                 let numbers = self.recordings().catalogue.search(ordinal, &query, Order::Ascending, after, PAGE)?;
                 let Some(last) = numbers.last() else { break };
                 after = Some(*last);
-                for session in self.sessions_at(org, log, &numbers)? {
+                for session in self.sessions_at(org, part, &numbers)? {
                     let last = self.last_chunk(&session)?;
                     let shown = match &last {
                         None => Shown { bytes: 0, chunks: 0, last_at_us: time::micros(session.recorded_at) as u64 },

@@ -196,7 +196,7 @@ impl Service {
         if session.is_active() {
             return Ok(IndexState::Recording);
         }
-        let found = self.current_summary(session.org, session.id)?;
+        let found = self.current_summary(session.part, session.id)?;
         Ok(found.map_or(IndexState::Pending, |summary| IndexState::Indexed(Box::new(summary))))
     }
 
@@ -357,7 +357,7 @@ impl Service {
     pub(super) async fn opened(&self, session: &Session) -> Result<Arc<Opened>> {
         let looking = &self.recordings().looking;
         let (service, of) = (self.clone(), session.clone());
-        let chunks = blocking(move || service.chunks_known(of.org, of.id)).await?;
+        let chunks = blocking(move || service.chunks_known(of.part, of.id)).await?;
         if let Some(opened) = looking.find(session.id, chunks) {
             return Ok(opened);
         }
@@ -368,9 +368,8 @@ impl Service {
         let (service, session) = (self.clone(), session.clone());
         let runtime = tokio::runtime::Handle::current();
         blocking(move || {
-            let (log, _) = service.log_and_ordinal(session.org)?;
-            let folder = indexing::folder(service.data(), log, session.id);
-            if service.current_summary(session.org, session.id)?.is_none() {
+            let folder = indexing::folder(service.data(), session.part.log, session.id);
+            if service.current_summary(session.part, session.id)?.is_none() {
                 service.index_session(&session, &runtime)?;
             }
             let opened = match open(&folder) {

@@ -18,6 +18,7 @@ use crate::access::{Principal, Verb};
 use crate::encoding;
 use crate::error::{Error, Result};
 use crate::model::{OrgId, time};
+use crate::numbers::Part;
 use crate::query::Order;
 use crate::service::Service;
 
@@ -113,20 +114,22 @@ impl Service {
             return Err(Error::invalid("the limit is 0; ask for at least one session"));
         }
         let limit = query.limit.min(SESSIONS_PAGE_MAX);
-        let (log, ordinal) = self.log_and_ordinal(org)?;
+        let parts = self.parts(org)?;
         let filter = filter::sessions(&query.filter);
         let mut after = query.after.map(|cursor| (cursor.started_us, cursor.number));
         let (mut kept, mut looked_at) = (Vec::new(), 0);
         loop {
             // One more than fits tells whether there is a next page.
             let asked = limit + 1;
-            let found = self.recordings().catalogue.newest(ordinal, &filter, after, asked)?;
+            let found = self.newest_of(&parts, &filter, after, asked)?;
             let complete = found.len() < asked;
             looked_at += found.len();
-            let numbers: Vec<u64> = found.iter().map(|(_, number)| *number).collect();
-            let sessions = self.sessions_at(org, log, &numbers)?;
-            let mut by_number: std::collections::HashMap<u64, Session> =
-                sessions.into_iter().map(|session| (session.last_number(), session)).collect();
+            let mut by_number: std::collections::HashMap<u64, Session> = std::collections::HashMap::new();
+            for part in &parts {
+                let numbers: Vec<u64> = found.iter().filter_map(|(_, number)| part.local(*number)).collect();
+                let sessions = self.sessions_at(org, *part, &numbers)?;
+                by_number.extend(sessions.into_iter().map(|session| (session.cursor().number, session)));
+            }
             for place in found {
                 let Some(session) = by_number.remove(&place.1) else { continue };
                 if kept.len() == limit {
@@ -150,8 +153,33 @@ impl Service {
     pub fn count_sessions(&self, who: &Principal, org: OrgId, filter: &Query, cap: u64) -> Result<u64> {
         self.allow(who, Verb::ViewSessions, org)?;
         self.recordings().catalogue.check_ready()?;
-        let (_, ordinal) = self.log_and_ordinal(org)?;
-        self.recordings().catalogue.count(ordinal, &filter::sessions(filter), cap)
+        let (filter, mut count) = (filter::sessions(filter), 0);
+        for part in self.parts(org)? {
+            count += self.recordings().catalogue.count(part.ordinal, &filter, cap.saturating_sub(count))?;
+        }
+        Ok(count)
+    }
+
+    /// As the catalogue's own, over every log that the organisation had, with the numbers that readers see.
+    fn newest_of(
+        &self,
+        parts: &[Part],
+        filter: &Query,
+        after: Option<(i64, u64)>,
+        limit: usize,
+    ) -> Result<Vec<(i64, u64)>> {
+        let mut found = Vec::new();
+        for part in parts {
+            // Where the place is in another log, all numbers of this one are below it, or all are above.
+            let local = after.map(|(at_us, number)| (at_us, number.saturating_sub(part.before)));
+            let of_part = self.recordings().catalogue.newest(part.ordinal, filter, local, limit)?;
+            found.extend(of_part.into_iter().map(|(at_us, number)| (at_us, part.shown(number))));
+        }
+        if parts.len() > 1 {
+            found.sort_unstable_by(|a, b| b.cmp(a));
+            found.truncate(limit);
+        }
+        Ok(found)
     }
 
     /// One session. `NotFound` where there is none in this organisation.
@@ -171,11 +199,11 @@ impl Service {
         limit: usize,
     ) -> Result<Vec<Chunk>> {
         let session = self.session(who, org, id)?;
-        let (log, ordinal) = self.log_and_ordinal(org)?;
         let query = filter::chunks(id, None);
         let limit = limit.clamp(1, SESSIONS_PAGE_MAX);
-        let numbers = self.recordings().catalogue.search(ordinal, &query, Order::Ascending, after, limit)?;
-        self.chunks_at(&session, log, &numbers)
+        let catalogue = &self.recordings().catalogue;
+        let numbers = catalogue.search(session.part.ordinal, &query, Order::Ascending, after, limit)?;
+        self.chunks_at(&session, &numbers)
     }
 
     /// Opens a recording to be read: all of it, or the bytes of a range, which is cut to what is there. That it was read is
@@ -204,12 +232,9 @@ impl Service {
 
     /// Opens a recording for ourselves.
     pub(crate) fn open_recording(&self, session: Session, range: Range<u64>) -> Result<RecordingReader> {
-        let (log, ordinal) = self.log_and_ordinal(session.org)?;
         Ok(RecordingReader {
             service: self.clone(),
             session: Arc::new(session),
-            log,
-            ordinal,
             next: range.start,
             end: range.end.max(range.start),
             after: None,
@@ -229,44 +254,61 @@ impl Service {
         if let Some(open) = self.recordings().find_open(org, id) {
             return Ok(open.now());
         }
-        let (log, ordinal) = self.log_and_ordinal(org)?;
         let catalogue = &self.recordings().catalogue;
-        let numbers = catalogue.search(ordinal, &filter::session(id), Order::Descending, None, 2)?;
-        let found = self.sessions_at(org, log, &numbers)?;
-        // The newest entry first: an end says all that the start said.
-        found.into_iter().find(|session| session.id == id).ok_or_else(no_session)
+        for part in self.parts(org)?.into_iter().rev() {
+            let numbers = catalogue.search(part.ordinal, &filter::session(id), Order::Descending, None, 2)?;
+            // The newest entry first: an end says all that the start said.
+            let found = self.sessions_at(org, part, &numbers)?.into_iter().find(|session| session.id == id);
+            if let Some(session) = found {
+                return Ok(session);
+            }
+        }
+        Err(no_session())
     }
 
     /// The session that a client's id started.
     pub(crate) fn find_session_by_client_id(&self, org: OrgId, client_id: &str) -> Result<Option<Session>> {
-        let (log, ordinal) = self.log_and_ordinal(org)?;
         let query = filter::sessions(&filter::is("client_id", client_id));
-        let numbers = self.recordings().catalogue.search(ordinal, &query, Order::Ascending, None, CANDIDATES)?;
-        let found = self.sessions_at(org, log, &numbers)?;
-        Ok(found.into_iter().find(|session| session.client_id.as_deref() == Some(client_id)))
+        let catalogue = &self.recordings().catalogue;
+        for part in self.parts(org)?.into_iter().rev() {
+            let numbers = catalogue.search(part.ordinal, &query, Order::Ascending, None, CANDIDATES)?;
+            let mut found = self.sessions_at(org, part, &numbers)?.into_iter();
+            let found = found.find(|session| session.client_id.as_deref() == Some(client_id));
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     /// The sessions that the entries of these numbers tell of, in their order; of one that is open, as it is now.
-    pub(crate) fn sessions_at(&self, org: OrgId, log: LogId, numbers: &[u64]) -> Result<Vec<Session>> {
+    pub(crate) fn sessions_at(&self, org: OrgId, part: Part, numbers: &[u64]) -> Result<Vec<Session>> {
         let indexes: Vec<u64> = numbers.iter().map(|number| number - 1).collect();
-        let records = self.logs().read_many(&log, &indexes)?;
+        let records = self.logs().read_many(&part.log, &indexes)?;
         let mut decoder = encoding::Decoder::default();
-        let sessions = records.into_iter().filter_map(|record| match Entry::read(org, &decoder.event(record))? {
+        let found = records.into_iter().filter_map(|record| match Entry::read(org, part, &decoder.event(record))? {
             Entry::Session(session) => Some(match self.recordings().find_open(org, session.id) {
                 Some(open) if session.is_active() => open.now(),
                 _ => *session,
             }),
             Entry::Chunk(_) | Entry::Scored(_) | Entry::Built { .. } => None,
         });
-        Ok(sessions.collect())
+        let mut sessions: Vec<Session> = found.collect();
+        // Nothing says how much there is of one whose log was replaced before it ended.
+        for session in sessions.iter_mut().filter(|session| part.is_former() && session.ended.is_none()) {
+            if let Some(last) = self.last_chunk(session)? {
+                (session.bytes, session.chunks) = (last.end(), last.sequence + 1);
+            }
+        }
+        Ok(sessions)
     }
 
     /// The chunk of a session that holds the byte at `offset`, or the last one before it.
     pub(super) fn chunk_at(&self, session: &Session, offset: u64) -> Result<Option<Chunk>> {
-        let (log, ordinal) = self.log_and_ordinal(session.org)?;
         let query = filter::chunks(session.id, Some(offset));
-        let numbers = self.recordings().catalogue.search(ordinal, &query, Order::Descending, None, 1)?;
-        Ok(self.chunks_at(session, log, &numbers)?.pop())
+        let catalogue = &self.recordings().catalogue;
+        let numbers = catalogue.search(session.part.ordinal, &query, Order::Descending, None, 1)?;
+        Ok(self.chunks_at(session, &numbers)?.pop())
     }
 
     pub(super) fn last_chunk(&self, session: &Session) -> Result<Option<Chunk>> {
@@ -275,28 +317,22 @@ impl Service {
 
     /// Every chunk of a session, in order.
     pub(super) fn each_chunk(&self, session: &Session, each: &mut dyn FnMut(&Chunk)) -> Result<()> {
-        let (log, ordinal) = self.log_and_ordinal(session.org)?;
         let query = filter::chunks(session.id, None);
         let mut after = None;
         loop {
             let catalogue = &self.recordings().catalogue;
-            let numbers = catalogue.search(ordinal, &query, Order::Ascending, after, CHUNKS_AT_ONCE)?;
+            let numbers = catalogue.search(session.part.ordinal, &query, Order::Ascending, after, CHUNKS_AT_ONCE)?;
             let Some(last) = numbers.last() else { return Ok(()) };
             after = Some(*last);
-            self.chunks_at(session, log, &numbers)?.iter().for_each(&mut *each);
+            self.chunks_at(session, &numbers)?.iter().for_each(&mut *each);
         }
     }
 
     /// Whether the log forgot a chunk by order between the entries of two chunks, and how.
-    fn forgotten(
-        &self,
-        session: &Session,
-        log: LogId,
-        after: Option<u64>,
-        upto: Option<u64>,
-    ) -> Result<Option<&'static str>> {
+    fn forgotten(&self, session: &Session, after: Option<u64>, upto: Option<u64>) -> Result<Option<&'static str>> {
         /// Entries looked at; a gap is an exception, and most are next to its edges.
         const ENTRIES_MAX: u64 = 200_000;
+        let log = session.part.log;
         let minimum = self.logs().minimum_index(&log)?;
         if after.unwrap_or(session.number) <= minimum {
             return Ok(Some("pruned"));
@@ -317,7 +353,8 @@ impl Service {
     }
 
     /// The chunks that the entries of these numbers tell of, read from the log and verified against the signed tree.
-    fn chunks_at(&self, session: &Session, log: LogId, numbers: &[u64]) -> Result<Vec<Chunk>> {
+    fn chunks_at(&self, session: &Session, numbers: &[u64]) -> Result<Vec<Chunk>> {
+        let log = session.part.log;
         let indexes: Vec<u64> = numbers.iter().map(|number| number - 1).collect();
         let records = self.logs().read_many(&log, &indexes)?;
         let states = self.logs().verify_records(&log, &records);
@@ -325,7 +362,7 @@ impl Service {
         let chunks = records.into_iter().zip(states).map(|(record, state)| {
             let number = record.number;
             check_record(&record, state)?;
-            match Entry::read(session.org, &decoder.event(record)) {
+            match Entry::read(session.org, session.part, &decoder.event(record)) {
                 Some(Entry::Chunk(chunk)) if chunk.session == session.id => Ok(chunk),
                 _ => Err(Error::corrupt(
                     "the catalogue of sessions does not agree with the log; ask for it to be rebuilt",
@@ -358,8 +395,6 @@ fn check_record(record: &Record, state: RecordState) -> Result<()> {
 pub struct RecordingReader {
     service: Service,
     session: Arc<Session>,
-    log: LogId,
-    ordinal: u32,
     /// Place of the next byte to give.
     next: u64,
     end: u64,
@@ -396,7 +431,8 @@ impl RecordingReader {
         if chunk.offset > self.next || chunk.end() <= self.next {
             return Err(self.gap().await);
         }
-        let bytes = self.service.recordings().blobs.get(self.log, chunk.session, &chunk.sha256, chunk.length).await?;
+        let (blobs, log) = (&self.service.recordings().blobs, self.session.part.log);
+        let bytes = blobs.get(log, chunk.session, &chunk.sha256, chunk.length).await?;
         let from = (self.next - chunk.offset) as usize;
         let to = (self.end.min(chunk.end()) - chunk.offset) as usize;
         self.next = self.end.min(chunk.end());
@@ -407,8 +443,7 @@ impl RecordingReader {
 
     /// The chunks that come next.
     async fn chunks(&self) -> Result<Vec<Chunk>> {
-        let (service, session, log, ordinal) =
-            (self.service.clone(), Arc::clone(&self.session), self.log, self.ordinal);
+        let (service, session) = (self.service.clone(), Arc::clone(&self.session));
         let (after, next, end) = (self.after, self.next, self.end);
         blocking(move || {
             let after = match after {
@@ -422,17 +457,17 @@ impl RecordingReader {
             // A range of a few bytes should not read the entries of chunks that it does not touch.
             let most = CHUNKS_AT_ONCE.min(usize::try_from(end - next).unwrap_or(usize::MAX));
             let catalogue = &service.recordings().catalogue;
-            let numbers = catalogue.search(ordinal, &query, Order::Ascending, Some(after), most)?;
-            service.chunks_at(&session, log, &numbers)
+            let numbers = catalogue.search(session.part.ordinal, &query, Order::Ascending, Some(after), most)?;
+            service.chunks_at(&session, &numbers)
         })
         .await
     }
 
     /// Why no chunk holds the next byte.
     async fn gap(&self) -> Error {
-        let (service, session, log, after) = (self.service.clone(), Arc::clone(&self.session), self.log, self.after);
+        let (service, session, after) = (self.service.clone(), Arc::clone(&self.session), self.after);
         let upto = self.waiting.front().map(|chunk| chunk.number);
-        let why = blocking(move || service.forgotten(&session, log, after, upto)).await;
+        let why = blocking(move || service.forgotten(&session, after, upto)).await;
         match why {
             Err(error) => error,
             Ok(Some(how)) => Error::not_found(format!("this part of the recording was {how}")),
@@ -450,12 +485,13 @@ impl RecordingReader {
 impl Session {
     /// Its place in a list of sessions.
     pub fn cursor(&self) -> SessionCursor {
-        SessionCursor { started_us: time::micros(self.started_at), number: self.last_number() }
+        SessionCursor { started_us: time::micros(self.started_at), number: self.part.shown(self.last_number()) }
     }
 
-    /// When something was heard of it last: its end, else now.
+    /// When something was heard of it last: its end, else now; of one that was cut off, its start.
     pub fn last_seen(&self, now: Timestamp) -> Timestamp {
-        self.ended.as_ref().map_or(now, |ended| ended.at)
+        let open = if self.part.is_former() { self.started_at } else { now };
+        self.ended.as_ref().map_or(open, |ended| ended.at)
     }
 
     /// How long it took, in microseconds; of an open one, so far.

@@ -6,11 +6,10 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use log::LogId;
-
 use super::{SessionId, filter, indexing};
 use crate::error::Result;
 use crate::model::OrgId;
+use crate::numbers::Part;
 use crate::query::Order;
 use crate::service::Service;
 
@@ -52,7 +51,8 @@ impl Service {
         sessions: impl IntoIterator<Item = SessionId>,
     ) -> Result<Swept> {
         let mut swept = Swept::default();
-        let (log, ordinal) = self.log_and_ordinal(org)?;
+        let part = self.newest_part(org)?;
+        let log = part.log;
         // What cannot be read, or was rolled back, may be what an object belongs to.
         let catalogue = &self.recordings().catalogue;
         if !self.logs().state(&log)?.is_sound() || catalogue.check_ready().is_err() || catalogue.trouble().is_some() {
@@ -60,12 +60,13 @@ impl Service {
         }
         for session in sessions {
             swept.sessions += 1;
-            swept.removed += self.sweep_session(org, log, ordinal, session).await?;
+            swept.removed += self.sweep_session(org, part, session).await?;
         }
         Ok(swept)
     }
 
-    async fn sweep_session(&self, org: OrgId, log: LogId, ordinal: u32, session: SessionId) -> Result<u64> {
+    async fn sweep_session(&self, org: OrgId, part: Part, session: SessionId) -> Result<u64> {
+        let log = part.log;
         // A session starts before its first object is written, so one that is not open now gets no more of them.
         if self.recordings().find_open(org, session).is_some() {
             return Ok(0);
@@ -77,27 +78,28 @@ impl Service {
             // What was on its screens is made again of what is left, when somebody asks. First, because a crash after the
             // chunks would leave nothing that says so.
             let folder = indexing::folder(service.data(), log, session);
-            if folder.exists() && service.current_summary(org, session)?.is_none() {
+            if folder.exists() && service.current_summary(part, session)?.is_none() {
                 service.drop_projection(log, session)?;
             }
-            service.hashes(org, log, ordinal, session)
+            service.hashes(org, part, session)
         });
         self.recordings().blobs.sweep(log, session, &keep.await?).await
     }
 
     /// The hashes that entries name as chunks of a session.
-    fn hashes(&self, org: OrgId, log: LogId, ordinal: u32, session: SessionId) -> Result<HashSet<[u8; 32]>> {
+    fn hashes(&self, org: OrgId, part: Part, session: SessionId) -> Result<HashSet<[u8; 32]>> {
         const PAGE: usize = 1_000;
         let query = filter::chunks(session, None);
         let (mut hashes, mut after) = (HashSet::new(), None);
         loop {
-            let numbers = self.recordings().catalogue.search(ordinal, &query, Order::Ascending, after, PAGE)?;
+            let numbers = self.recordings().catalogue.search(part.ordinal, &query, Order::Ascending, after, PAGE)?;
             let Some(last) = numbers.last() else { return Ok(hashes) };
             after = Some(*last);
             let indexes: Vec<u64> = numbers.iter().map(|number| number - 1).collect();
             let mut decoder = crate::encoding::Decoder::default();
-            for record in self.logs().read_many(&log, &indexes)? {
-                if let Some(super::entry::Entry::Chunk(chunk)) = super::entry::Entry::read(org, &decoder.event(record))
+            for record in self.logs().read_many(&part.log, &indexes)? {
+                if let Some(super::entry::Entry::Chunk(chunk)) =
+                    super::entry::Entry::read(org, part, &decoder.event(record))
                 {
                     hashes.insert(chunk.sha256);
                 }

@@ -177,9 +177,10 @@ impl Service {
         let records = self.logs().read_many(&log, &indexes)?;
         let mut decoder = encoding::Decoder::default();
         let mut scores = Vec::with_capacity(records.len());
+        let part = self.newest_part(org)?;
         for record in records {
             let (number, is_erased) = (record.number, record.state.is_erased());
-            match Entry::read(org, &decoder.event(record)) {
+            match Entry::read(org, part, &decoder.event(record)) {
                 Some(Entry::Scored(score)) => scores.push(*score),
                 _ if is_erased => {}
                 _ => {

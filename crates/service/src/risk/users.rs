@@ -118,7 +118,8 @@ impl Service {
     }
 
     fn read_all_users(&self, ordinal: u32, org: OrgId) -> Result<()> {
-        let log = self.log_of(org)?;
+        let part = self.newest_part(org)?;
+        let log = part.log;
         let query = filter::of_users();
         let mut after = None;
         loop {
@@ -129,7 +130,7 @@ impl Service {
             let mut decoder = encoding::Decoder::default();
             let records = self.logs().read_many(&log, &indexes)?;
             let entries: Vec<Entry> =
-                records.into_iter().filter_map(|record| Entry::read(org, &decoder.event(record))).collect();
+                records.into_iter().filter_map(|record| Entry::read(org, part, &decoder.event(record))).collect();
             for entry in &entries {
                 self.risk().apply(ordinal, entry);
             }

@@ -148,7 +148,7 @@ impl From<Session> for SessionDocument {
             account: session.account,
             started_at: time(session.started_at),
             recorded_at: time(session.recorded_at),
-            seq: session.number,
+            seq: session.seq(),
             bytes: session.bytes,
             chunks: session.chunks,
             ended: session.ended.map(EndDocument::from),
