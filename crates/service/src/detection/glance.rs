@@ -3,15 +3,17 @@
 //! Most events match no rule, and nearly all of what detection costs would be spent on finding that out. So of each rule texts
 //! are taken of which some must stand in every event that it matches: `action: 'doc.read'` matches no event without `doc.read`
 //! in it. All texts of all rules are looked for in one pass over the bytes. A rule that is passed over here would not have
-//! matched; one that is not may still not match. What is not understood (expressions, numbers, networks, keywords, *not*)
+//! matched; one that is not may still not match. What is not understood (numbers, networks, keywords, *not*)
 //! asks for nothing, so that such a rule is always tried.
 //!
 //! Letters are compared without case in ASCII. Text in which letters can hide — escapes, and the two characters whose lower
 //! case is ASCII — may match everything.
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use regex_syntax::hir::{Hir, HirKind};
 use rsigma_parser::{
-    ConditionExpr, Detection, DetectionItem, Modifier, Quantifier, SelectorPattern, SigmaRule, SigmaValue, StringPart,
+    ConditionExpr, Detection, DetectionItem, Modifier, Quantifier, SelectorPattern, SigmaRule, SigmaString, SigmaValue,
+    StringPart,
 };
 
 /// Where letters can hide: an escape, the Kelvin sign, the capital I with a dot.
@@ -193,10 +195,16 @@ fn of_item(item: &DetectionItem) -> Vec<Clause> {
         use Modifier::{All, Cased, Contains, EndsWith, StartsWith};
         matches!(modifier, All | Cased | Contains | EndsWith | StartsWith)
     };
-    if item.values.is_empty() || !item.field.modifiers.iter().all(is_plain) {
+    let is_expression = item.field.modifiers == [Modifier::Re];
+    if item.values.is_empty() || !(is_expression || item.field.modifiers.iter().all(is_plain)) {
         return Vec::new();
     }
-    let texts: Vec<Option<String>> = item.values.iter().map(|value| text_of(field, value)).collect();
+    let texts = item.values.iter().map(|value| match value {
+        SigmaValue::String(value) if is_expression => longest_text(field, &texts_of_expression(&value.original)),
+        SigmaValue::String(value) => longest_text(field, &texts_of_pattern(value)),
+        _ => None,
+    });
+    let texts: Vec<Option<String>> = texts.collect();
     if item.field.modifiers.contains(&Modifier::All) {
         return texts.into_iter().flatten().map(|text| vec![text]).collect();
     }
@@ -204,25 +212,48 @@ fn of_item(item: &DetectionItem) -> Vec<Clause> {
     all.into_iter().collect()
 }
 
-/// The longest text that must stand in the JSON of an event whose field has this value.
-fn text_of(field: &str, value: &SigmaValue) -> Option<String> {
-    let SigmaValue::String(value) = value else { return None };
+/// The texts between the wildcards.
+fn texts_of_pattern(value: &SigmaString) -> Vec<String> {
+    let plain = value.parts.iter().filter_map(|part| match part {
+        StringPart::Plain(text) => Some(text.clone()),
+        StringPart::Special(_) => None,
+    });
+    plain.collect()
+}
+
+/// Texts that stand in everything that a regular expression matches.
+fn texts_of_expression(expression: &str) -> Vec<String> {
+    fn walk(hir: &Hir, texts: &mut Vec<String>) {
+        match hir.kind() {
+            HirKind::Literal(literal) => texts.extend(String::from_utf8(literal.0.to_vec())),
+            HirKind::Capture(capture) => walk(&capture.sub, texts),
+            HirKind::Repetition(repetition) if repetition.min > 0 => walk(&repetition.sub, texts),
+            HirKind::Concat(parts) => parts.iter().for_each(|part| walk(part, texts)),
+            _ => {}
+        }
+    }
+    let mut texts = Vec::new();
+    if let Ok(hir) = regex_syntax::parse(expression) {
+        walk(&hir, &mut texts);
+    }
+    texts
+}
+
+/// The longest of these texts, or part of one, that stands as it is in the JSON of an event whose field has all of them.
+fn longest_text(field: &str, texts: &[String]) -> Option<String> {
     // What an event is that does not say so.
     let unsaid = match field {
         "kind" => "other",
         "outcome" => "unknown",
         _ => "",
     };
-    let plain = value.parts.iter().filter_map(|part| match part {
-        StringPart::Plain(text) => Some(text.as_str()),
-        StringPart::Special(_) => None,
-    });
     let is_safe = |character: char| (' '..='~').contains(&character) && character != '"' && character != '\\';
-    let runs = plain.flat_map(|text| text.split(move |character| !is_safe(character)));
+    let runs = texts.iter().flat_map(|text| text.split(move |character| !is_safe(character)));
     let longest = runs.max_by_key(|run| run.len())?.to_ascii_lowercase();
-    // A pattern with wildcards may mean the unsaid word, too; and one number has many writings.
+    // A pattern may mean the unsaid word, too; and where numbers may stand, one number has many writings.
     let means_unsaid = !unsaid.is_empty() && unsaid.contains(&longest);
-    let is_number = longest.bytes().all(|byte| byte.is_ascii_digit() || b"+-.e_".contains(&byte));
+    let is_number = field.starts_with("attributes.")
+        && longest.bytes().all(|byte| byte.is_ascii_digit() || b"+-.e_".contains(&byte));
     (longest.len() >= TEXT_BYTES_MIN && !means_unsaid && !is_number).then_some(longest)
 }
 
@@ -266,6 +297,9 @@ mod tests {
         let of = "    s_a:\n        actor: root\n    s_b:\n        actor: toor\n    t:\n        host: there\n    condition: 1 of s_* and t\n";
         assert!(is_tried(of, r#"{"actor":"toor","source":{"host":"there"}}"#));
         assert!(!is_tried(of, r#"{"actor":"toor","source":{"host":"here"}}"#));
+        let expression = "    a:\n        message|re: '^(exit|end) code [1-9]+ of (job|task) 17$'\n    condition: a\n";
+        assert!(is_tried(expression, r#"{"message":"end code 3 of job 17"}"#));
+        assert!(!is_tried(expression, r#"{"message":"end of job 17"}"#));
         let wildcard = "    a:\n        message: 'first*second part'\n    condition: a\n";
         assert!(is_tried(wildcard, r#"{"message":"second part only"}"#), "it may still not match");
         assert!(!is_tried(wildcard, r#"{"message":"first and second"}"#));
@@ -274,6 +308,10 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_always_tried() {
         for detection in [
+            "    a:\n        message|re|i: 'words'\n    condition: a\n",
+            "    a:\n        message|re: '(?i)words'\n    condition: a\n",
+            "    a:\n        message|re: 'one|two'\n    condition: a\n",
+            "    a:\n        message|re: '(words)*'\n    condition: a\n",
             "    a:\n        message|re: 'x{3}'\n    condition: a\n",
             "    a:\n        attributes.bytes|gt: 7\n    condition: a\n",
             "    a:\n        attributes.bytes: 7\n    condition: a\n",
