@@ -500,6 +500,12 @@ impl State {
         Some(parts)
     }
 
+    /// The numbers of the organisation that belong to logs before this one.
+    pub(crate) fn numbers_before(&self, log: LogId) -> u64 {
+        let parts = self.org_by_log(log).and_then(|org| self.parts(org.id)).unwrap_or_default();
+        parts.iter().find(|part| part.log == log).map_or(0, |part| part.before)
+    }
+
     /// From which number on nothing of the organisation is pruned, if it is held.
     pub fn legal_hold(&self, id: OrgId) -> Option<u64> {
         self.holds.get(&id).copied()

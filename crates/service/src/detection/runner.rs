@@ -128,13 +128,15 @@ impl Service {
                 }
             };
             let mut decoder = encoding::Decoder::default();
+            let before = self.control().state().numbers_before(log);
             let mut state = self.detection().state.lock();
             let state = &mut *state;
             let of = state.orgs.entry(ordinal).or_default();
             for record in records {
                 let number = record.index + 1;
                 if record.kind == EntryKind::Event && !record.state.is_erased() {
-                    let event = decoder.event(record);
+                    let mut event = decoder.event(record);
+                    event.before = before;
                     let hits = look_at(&mut state.rules, &state.needed, of, ordinal, &event);
                     found.extend(hits.into_iter().map(|finding| Found { ordinal, log, finding }));
                 }
