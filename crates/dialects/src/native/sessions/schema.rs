@@ -132,26 +132,28 @@ pub struct EndDocument {
     pub seq: u64,
 }
 
-impl From<Ended> for EndDocument {
-    fn from(ended: Ended) -> EndDocument {
-        let Ended { at, reason, exit, chunks_sha256, number } = ended;
-        EndDocument { at: time(at), reason, exit, chunks_sha256: hex::encode(chunks_sha256), seq: number }
+impl EndDocument {
+    /// `seq`: the number that readers see of the entry that says so.
+    fn new(ended: Ended, seq: u64) -> EndDocument {
+        let Ended { at, reason, exit, chunks_sha256, .. } = ended;
+        EndDocument { at: time(at), reason, exit, chunks_sha256: hex::encode(chunks_sha256), seq }
     }
 }
 
 impl From<Session> for SessionDocument {
     fn from(session: Session) -> SessionDocument {
+        let ended_seq = session.ended_seq();
         SessionDocument {
             id: session.id,
             active: session.is_active(),
+            seq: session.seq(),
             client_id: session.client_id,
             account: session.account,
             started_at: time(session.started_at),
             recorded_at: time(session.recorded_at),
-            seq: session.seq(),
             bytes: session.bytes,
             chunks: session.chunks,
-            ended: session.ended.map(EndDocument::from),
+            ended: session.ended.zip(ended_seq).map(|(ended, seq)| EndDocument::new(ended, seq)),
             recording: session.info,
             content: None,
         }
