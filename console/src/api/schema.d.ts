@@ -881,7 +881,7 @@ export interface paths {
         };
         /**
          * The stretch of a recording in which a time lies: some hundred kilobytes, found with one read however long the recording is.
-         *     That it was looked at is an event.
+         *     Of a session that is still being recorded it is what came so far. That it was looked at is an event.
          */
         get: operations["playback"];
         put?: never;
@@ -2040,6 +2040,13 @@ export interface components {
              * @description Numbered screens of the recording.
              */
             screens: number;
+            /** @description The session is still being recorded: the end that is told is how far it came, and may be asked for again. */
+            active: boolean;
+            /**
+             * Format: int64
+             * @description Bytes of the recording that this was made of. If the session has more, the rest comes when one asks again.
+             */
+            bytes: number;
         };
         /** @description A refusal, as RFC 9457 has it. Members with no value are left out. */
         Problem: {
@@ -4751,7 +4758,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description it is still being recorded */
+            /** @description it is still being recorded, in several files */
             409: {
                 headers: {
                     [name: string]: unknown;
