@@ -1040,6 +1040,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/server/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Every setting of the server: what is in force, and which of file, environment and command line it came from. For
+         *     administrators of the organisation above all others. A secret is never shown, only that it is set.
+         */
+        get: operations["settings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tokens/{id}": {
         parameters: {
             query?: never;
@@ -2312,6 +2332,33 @@ export interface components {
             text: string[];
             /** @description Text and control sequences that bring a blank terminal of this size to look like this, for a terminal emulator. */
             dump: string;
+        };
+        /** @description One setting in force. */
+        ServerSetting: {
+            /** @description Its name, as the configuration file has it; of what no file can hold, the name of the flag or variable. */
+            name: string;
+            /** @description What it is set to; null: to nothing. Of a secret: `set`, and nothing else. */
+            value: Record<string, never>;
+            /** @description The value is a secret, or may hold one, and is never shown. */
+            is_secret: boolean;
+            /** @description What a number counts. */
+            unit?: string | null;
+            /** @description Where the value comes from. */
+            origin: components["schemas"]["ServerSettingOrigin"];
+            /** @description What it does, in one line. */
+            about: string;
+        };
+        /** @description Where a setting's value comes from. */
+        ServerSettingOrigin: {
+            /** @description `default` (built in), `file`, `environment` or `flag`, in rising order of strength. */
+            kind: string;
+            /** @description The path of the file, the name of the variable, or the flag; null: it is built in. */
+            name?: string | null;
+        };
+        /** @description How the server is set. */
+        ServerSettings: {
+            /** @description Every setting, in the order of the documentation. */
+            settings: components["schemas"]["ServerSetting"][];
         };
         /** @description A session. */
         Session: {
@@ -5162,6 +5209,33 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServerSettings"];
+                };
+            };
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
