@@ -146,9 +146,21 @@ async fn fill(service: &Service, admin: &Principal, org: OrgId, args: &cli::Demo
     Ok(())
 }
 
-/// Terminal sessions of the same people.
+/// Terminal sessions of the same people: what they always do, a build of their baselines, and what is compared with it.
 async fn record(service: &Service, admin: &Principal, org: OrgId, seed: u64) -> anyhow::Result<()> {
-    for made in terminal::sessions(seed, Timestamp::now()) {
+    let now = Timestamp::now();
+    record_all(service, admin, org, terminal::habits(seed, now)).await?;
+    service.build_baselines(admin, org).await?;
+    record_all(service, admin, org, terminal::sessions(seed, now)).await
+}
+
+async fn record_all(
+    service: &Service,
+    admin: &Principal,
+    org: OrgId,
+    sessions: Vec<terminal::Recorded>,
+) -> anyhow::Result<()> {
+    for made in sessions {
         let endpoint = |name: &str| match name.parse::<std::net::IpAddr>() {
             Ok(address) => Endpoint { address: Some(address.to_string()), ..Endpoint::default() },
             Err(_) => Endpoint { name: Some(name.to_owned()), ..Endpoint::default() },
