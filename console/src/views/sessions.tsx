@@ -75,7 +75,7 @@ function SessionList({ org, place }: { org: string; place: Place }) {
                   <td class="text">{session.recording.command ?? session.recording.title ?? "–"}</td>
                   <td>{session.ended ? clock((Date.parse(session.ended.at) - Date.parse(session.started_at)) * 1000) : "–"}</td>
                   <td>{bytes(session.bytes)}</td>
-                  <td>{session.active ? <span class="tag live">recording</span> : (session.ended?.reason ?? "over")}</td>
+                  <td>{session.active ? <span class="tag first live">recording</span> : (session.ended?.reason ?? "over")}</td>
                 </tr>
               ))}
             </tbody>
@@ -132,7 +132,7 @@ function Found({ org, content }: { org: string; content: string }) {
           <>
             <p class="quiet" role="status">
               {number(sessions.length)} of {number(looked_into)} sessions show it{next ? ", and there are more sessions: narrow the query" : ""}.
-              {unsearched.length > 0 && ` ${unsearched.length} could not be looked into: ${[...new Set(unsearched.map(({ reason }) => reason))].join(", ")}.`}
+              {unsearched.length > 0 && ` ${unsearched.length} could not be looked into: ${[...new Set(unsearched.map(({ reason }) => (reason === "recording" ? "still being recorded" : reason)))].join(", ")}.`}
             </p>
             {sessions.length === 0 && <Empty title="No screen showed this">Words are those that were on the terminal; <code>command:</code> and <code>title:</code> look into commands and window titles.</Empty>}
             {sessions.map(({ session, total, hits }) => (

@@ -77,6 +77,11 @@ test("every_view_shows_the_demo_breaks_no_rule_of_accessibility_and_looks_as_in_
   };
   if (PICTURES) mkdirSync(PICTURES, { recursive: true });
   for (const dark of [false, true]) {
+    const outside = await open(browser, server, { dark });
+    await outside.page.goto(`${server.url}/sign-in`);
+    await accessible(outside.page, `sign-in, ${dark ? "dark" : "light"}`);
+    if (PICTURES) await outside.page.screenshot({ path: join(PICTURES, `sign-in-${dark ? "dark" : "light"}.png`) });
+    await done(outside);
     const watched = await visit("/", { dark });
     const { page } = watched;
     for (const [name, address] of Object.entries(views)) {
@@ -395,7 +400,11 @@ test("a_bundle_opens_in_the_offline_viewer_without_network_and_is_refused_after_
   await offline.locator("details").first().click();
   assert.match(await offline.locator("details pre").first().innerText(), /198\.51\.100\.23/);
   await accessible(offline, "offline viewer");
-  if (PICTURES) await offline.screenshot({ path: join(PICTURES, "viewer-light.png") });
+  for (const colorScheme of ["light", "dark"] as const) {
+    await offline.emulateMedia({ colorScheme });
+    await accessible(offline, `the offline viewer, ${colorScheme}`);
+    if (PICTURES) await offline.screenshot({ path: join(PICTURES, `viewer-${colorScheme}.png`), animations: "disabled" });
+  }
   // Another key is not the one that signed.
   await offline.getByLabel("The log's key").fill("audit.example.org/l/aaaaaaaaaaaaaaaaaaaaaaaaaa+cf780f16+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs");
   await offline.locator("[data-verdict=tainted]").waitFor();

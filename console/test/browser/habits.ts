@@ -18,10 +18,11 @@ async function record(server: Server, user: string, host: string, client: string
     client_id: `${user}-${at}`,
     recording: { user: { name: user }, server: { name: host }, client: { address: client }, protocol: "ssh", title: "Work", started_at: new Date(at).toISOString() },
   });
-  const reply = await fetch(`${server.url}/v1/orgs/${server.org}/sessions/${id}/recording?finish=true`, {
+  const reply = await fetch(`${server.url}/v1/orgs/${server.org}/sessions/${id}/recording`, {
     method: "PUT", headers: { Authorization: `Bearer ${server.token}`, "Content-Type": "application/octet-stream" }, body: cast(at, "Work", commands),
   });
   if (!reply.ok) throw new Error(`recording: ${reply.status} ${await reply.text()}`);
+  await ask(server, "POST", `/sessions/${id}/finish`, { ended_at: new Date(at + 60e3).toISOString() });
   return id;
 }
 
