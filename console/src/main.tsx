@@ -70,7 +70,7 @@ function View({ view, org, me, organisations, onChanged }: { view: string; org: 
     case "sessions":
       return <Sessions org={org} place={place} />;
     case "users":
-      return <Users org={org} place={place} />;
+      return <Users org={org} me={me} place={place} />;
     case "evidence":
       return <Evidence org={org} />;
     case "administration":

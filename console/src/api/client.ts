@@ -19,6 +19,9 @@ export type AuditedUser = Schemas["AuditedUser"];
 export type AuditedUserDetail = Schemas["AuditedUserDetail"];
 export type RecomputedScore = Schemas["RecomputedScore"];
 export type DetectionRule = Schemas["DetectionRule"];
+export type ServerSetting = Omit<Schemas["ServerSetting"], "value"> & { value: SettingValue };
+/** `null`: set to nothing. */
+export type SettingValue = string | number | boolean | null | string[] | Record<string, string>;
 export type ExplainedScore = Omit<Schemas["ExplainedScore"], "method" | "scripted"> & { method: { version?: number; disabled?: string[]; trusted?: string[] }; scripted: Scripted };
 export type Playback = Omit<Schemas["Playback"], "events"> & { events: PlaybackEvent[] };
 /** Microseconds, code, data. */
@@ -289,7 +292,11 @@ export const api = {
   recomputed: (of: string, user: string, as_of?: string) =>
     get<RecomputedScore>(`${org(of)}/users/${encodeURIComponent(user)}/recomputed`, { as_of }),
   score: (of: string, session: string) => get<ExplainedScore>(`${org(of)}/sessions/${encodeURIComponent(session)}/score`),
+  /** Ends when all that is over was scored and the build is on record; gives its time. */
+  buildBaselines: async (of: string) => (await send("POST", `${org(of)}/baselines`, { body: {} })).json() as Promise<{ as_of: string }>,
   rules: async (of: string) => (await get<{ rules: DetectionRule[] }>(`${org(of)}/rules`)).rules,
+
+  serverSettings: async () => (await get<{ settings: ServerSetting[] }>("/v1/server/settings")).settings,
 
   recording: async (of: string, id: string) => new Uint8Array(await (await send("GET", `${org(of)}/sessions/${encodeURIComponent(id)}/recording`)).arrayBuffer()),
   signOut: (everywhere: boolean) => {

@@ -881,7 +881,7 @@ export interface paths {
         };
         /**
          * The stretch of a recording in which a time lies: some hundred kilobytes, found with one read however long the recording is.
-         *     That it was looked at is an event.
+         *     Of a session that is still being recorded it is what came so far. That it was looked at is an event.
          */
         get: operations["playback"];
         put?: never;
@@ -1032,6 +1032,26 @@ export interface paths {
         };
         /** A user's score at a past time, computed again from what the log held then, and compared with what was served. */
         get: operations["recomputed"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/server/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Every setting of the server: what is in force, and which of file, environment and command line it came from. For
+         *     administrators of the organisation above all others. A secret is never shown, only that it is set.
+         */
+        get: operations["settings"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2040,6 +2060,13 @@ export interface components {
              * @description Numbered screens of the recording.
              */
             screens: number;
+            /** @description The session is still being recorded: the end that is told is how far it came, and may be asked for again. */
+            active: boolean;
+            /**
+             * Format: int64
+             * @description Bytes of the recording that this was made of. If the session has more, the rest comes when one asks again.
+             */
+            bytes: number;
         };
         /** @description A refusal, as RFC 9457 has it. Members with no value are left out. */
         Problem: {
@@ -2305,6 +2332,33 @@ export interface components {
             text: string[];
             /** @description Text and control sequences that bring a blank terminal of this size to look like this, for a terminal emulator. */
             dump: string;
+        };
+        /** @description One setting in force. */
+        ServerSetting: {
+            /** @description Its name, as the configuration file has it; of what no file can hold, the name of the flag or variable. */
+            name: string;
+            /** @description What it is set to; null: to nothing. Of a secret: `set`, and nothing else. */
+            value: Record<string, never>;
+            /** @description The value is a secret, or may hold one, and is never shown. */
+            is_secret: boolean;
+            /** @description What a number counts. */
+            unit?: string | null;
+            /** @description Where the value comes from. */
+            origin: components["schemas"]["ServerSettingOrigin"];
+            /** @description What it does, in one line. */
+            about: string;
+        };
+        /** @description Where a setting's value comes from. */
+        ServerSettingOrigin: {
+            /** @description `default` (built in), `file`, `environment` or `flag`, in rising order of strength. */
+            kind: string;
+            /** @description The path of the file, the name of the variable, or the flag; null: it is built in. */
+            name?: string | null;
+        };
+        /** @description How the server is set. */
+        ServerSettings: {
+            /** @description Every setting, in the order of the documentation. */
+            settings: components["schemas"]["ServerSetting"][];
         };
         /** @description A session. */
         Session: {
@@ -4751,7 +4805,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description it is still being recorded */
+            /** @description it is still being recorded, in several files */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5155,6 +5209,33 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServerSettings"];
+                };
+            };
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

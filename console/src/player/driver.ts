@@ -17,6 +17,10 @@ export interface Stretch {
   next_us?: number | null;
   duration_us: number;
   screens: number;
+  /** It is still being recorded: more may come behind the end. */
+  active?: boolean;
+  /** Bytes of the recording that this was made of. */
+  bytes?: number;
 }
 
 /** Makes an emulator; the class comes from outside, because bundlers and Node import it differently. */
@@ -68,6 +72,19 @@ export class Driver {
     const found = await this.#fetch(at);
     this.#stretches = [found, ...this.#stretches.filter(({ start_us }) => start_us !== found.start_us)].slice(0, KEPT);
     return found;
+  }
+
+  /**
+   * Asks again for the end of a recording that grows, and gives it. What is shown stays as it is, but can go on from there; with
+   * `whole` nothing that was asked for before is kept.
+   */
+  async grown(whole = false): Promise<Stretch> {
+    const end = await this.#fetch(Number.MAX_SAFE_INTEGER);
+    const others = whole ? [] : this.#stretches.filter(({ start_us, next_us }) => start_us !== end.start_us && next_us !== null && next_us !== undefined);
+    this.#stretches = [end, ...others].slice(0, KEPT);
+    // The same beginning with more behind it: what was played of it need not be played again.
+    if (this.#stretch?.start_us === end.start_us && this.#stretch.terminal === end.terminal) this.#stretch = end;
+    return end;
   }
 
   /** Shows the moment `at`: after all that happened up to it. One stretch is asked for at most, if it is not kept. */

@@ -1,4 +1,5 @@
-// The player: screen, timeline, speed, idle skipping, scroll-back. It asks for stretches and knows nothing of where they come from.
+// The player: screen, timeline, speed, idle skipping, scroll-back, and the end of a recording that still grows. It asks for stretches and
+// knows nothing of where they come from.
 
 import { useEffect, useRef, useState } from "preact/hooks";
 
@@ -11,6 +12,9 @@ const SPEEDS = [0.5, 1, 2, 4, 8, 16];
 /** A pause longer than this is cut to it when pauses are skipped, in microseconds. */
 const IDLE_MAX = 1e6;
 const JUMP = 5e6;
+/** How often a recording that grows is asked for what is new, and how often after a failure, in milliseconds. */
+const LOOK_EVERY = 1000;
+const LOOK_LATER = 5000;
 
 /** A moment worth going to. */
 export interface Mark {
@@ -19,7 +23,13 @@ export interface Mark {
   kind: "command" | "hit" | "title";
 }
 
-export function Player({ fetch, start, marks, marked, onMoment }: {
+/** How far a recording is. */
+export interface Standing {
+  active: boolean;
+  bytes: number;
+}
+
+export function Player({ fetch, start, marks, marked, onMoment, live, onOver }: {
   fetch: (at: number) => Promise<Stretch>;
   /** Microseconds at which to begin. */
   start: number;
@@ -28,6 +38,10 @@ export function Player({ fetch, start, marks, marked, onMoment }: {
   marked: string[];
   /** Told where the player stands, when it comes to rest. */
   onMoment: (at: number) => void;
+  /** Tells how far the recording is; given while it is still being made. */
+  live?: (() => Promise<Standing>) | undefined;
+  /** Told when it is not made any more. */
+  onOver?: (() => void) | undefined;
 }) {
   const box = useRef<HTMLDivElement>(null);
   const driver = useRef<Driver | null>(null);
@@ -41,6 +55,8 @@ export function Player({ fetch, start, marks, marked, onMoment }: {
   const [typed, setTyped] = useState("");
   const [duration, setDuration] = useState(0);
   const [title, setTitle] = useState("");
+  const [following, setFollowing] = useState(live !== undefined && start <= 0);
+  const [unheard, setUnheard] = useState("");
   const busy = useRef(false);
   const wanted = useRef<number | null>(null);
 
@@ -85,6 +101,41 @@ export function Player({ fetch, start, marks, marked, onMoment }: {
   useEffect(() => {
     if (ready) void seek(start);
   }, [start]);
+  const followed = useRef(following);
+  followed.current = following;
+  useEffect(() => {
+    if (!live || !ready) return;
+    let isGone = false;
+    let seen = -1;
+    let timer = 0;
+    const look = async () => {
+      let wait = LOOK_EVERY;
+      try {
+        const { active, bytes } = await live();
+        if (isGone) return;
+        if ((bytes !== seen || !active) && driver.current) {
+          // What was told of the end may be told otherwise when it is the end for good.
+          const end = await driver.current.grown(!active);
+          if (isGone) return;
+          seen = end.bytes ?? bytes;
+          setDuration(end.duration_us);
+          if (followed.current) void seek(end.duration_us);
+        }
+        setUnheard("");
+        if (!active) return onOver?.();
+      } catch (failed) {
+        if (isGone) return;
+        setUnheard(failed instanceof Error ? failed.message : String(failed));
+        wait = LOOK_LATER;
+      }
+      timer = window.setTimeout(() => void look(), wait);
+    };
+    void look();
+    return () => {
+      isGone = true;
+      clearTimeout(timer);
+    };
+  }, [live, ready]);
   useEffect(() => show(back), [back, marked.join("\n"), ready]);
   useEffect(() => {
     if (!playing) return;
@@ -99,7 +150,8 @@ export function Player({ fetch, start, marks, marked, onMoment }: {
       if (duration > 0 && now >= duration) {
         void seek(duration);
         setPlaying(false);
-        onMoment(duration);
+        if (live) setFollowing(true);
+        else onMoment(duration);
         return;
       }
       void seek(now);
@@ -107,12 +159,23 @@ export function Player({ fetch, start, marks, marked, onMoment }: {
     };
     frame = requestAnimationFrame(tick);
     return () => cancelAnimationFrame(frame);
-  }, [playing, speed, skipIdle, duration]);
+  }, [playing, speed, skipIdle, duration, live]);
 
   const jump = (to: number) => {
     const place = Math.min(Math.max(0, to), duration);
+    setFollowing(false);
     void seek(place);
     onMoment(place);
+  };
+  const play = () => {
+    // Whoever follows the end plays what came before it.
+    setFollowing(false);
+    setPlaying(!playing);
+  };
+  const follow = () => {
+    setPlaying(false);
+    setFollowing(!following);
+    if (!following) void seek(duration);
   };
   const scrollable = driver.current?.terminal?.buffer.active.baseY ?? 0;
   return (
@@ -122,11 +185,13 @@ export function Player({ fetch, start, marks, marked, onMoment }: {
       tabIndex={0}
       data-at={Math.floor(at)}
       data-ready={ready}
+      data-following={live ? following : undefined}
       onKeyDown={(event) => {
         if (event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement) return;
         const keys: Record<string, () => void> = {
-          " ": () => setPlaying(!playing),
-          k: () => setPlaying(!playing),
+          " ": play,
+          k: play,
+          ...(live ? { f: follow } : {}),
           ArrowLeft: () => jump(at - JUMP),
           ArrowRight: () => jump(at + JUMP),
           Home: () => jump(0),
@@ -157,6 +222,14 @@ export function Player({ fetch, start, marks, marked, onMoment }: {
         <div class="terminal" ref={box} role="img" aria-label={`Terminal at ${clock(at)}`} data-testid="terminal" />
       </div>
       {back > 0 && <p class="quiet">Scrolled back {back} lines. <button type="button" onClick={() => setBack(0)}>To the newest</button></p>}
+      {live && (
+        <p class="live-line" role="status">
+          <span class="tag first live">recording</span>{" "}
+          {unheard ? <span class="bad-text">Not heard of it: {unheard}. It is asked again.</span>
+            : following ? (duration === 0 ? "Nothing was on the screen yet." : "At its end, and stays there as it grows.")
+            : "Not at its end: it goes on without you. Follow leads back."}
+        </p>
+      )}
       <div class="timeline">
         <input
           type="range"
@@ -166,7 +239,13 @@ export function Player({ fetch, start, marks, marked, onMoment }: {
           value={at}
           aria-label="Moment"
           aria-valuetext={`${clock(at)} of ${clock(duration)}`}
-          onInput={(event) => void seek(Number(event.currentTarget.value))}
+          onInput={(event) => {
+            const to = Number(event.currentTarget.value);
+            setFollowing(false);
+            // At once: until then the slider would be put back to where it was.
+            setAt(to);
+            void seek(to);
+          }}
           onChange={(event) => onMoment(Number(event.currentTarget.value))}
         />
         <svg class="marks" viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true">
@@ -174,7 +253,8 @@ export function Player({ fetch, start, marks, marked, onMoment }: {
         </svg>
       </div>
       <div class="toolbar">
-        <button type="button" class="primary" onClick={() => setPlaying(!playing)}>{playing ? "Pause" : "Play"}</button>
+        <button type="button" class="primary" onClick={play}>{playing ? "Pause" : "Play"}</button>
+        {live && <button type="button" aria-pressed={following} title="Stay at the end while the recording grows (F)" onClick={follow}>Follow</button>}
         <span class="count">{clock(at)} / {clock(duration)}</span>
         <label>Speed <select value={speed} onChange={(event) => setSpeed(Number(event.currentTarget.value))}>{SPEEDS.map((one) => <option key={one} value={one}>{one}×</option>)}</select></label>
         <label><input type="checkbox" checked={skipIdle} onChange={(event) => setSkipIdle(event.currentTarget.checked)} /> skip pauses</label>

@@ -1,14 +1,15 @@
-// Administration: organisations, accounts, tokens (shown once), encryption keys, detection rules, retention, and one's own account.
+// Administration: organisations, accounts, tokens (shown once), encryption keys, detection rules, retention, the
+// server's own settings, and one's own account.
 
 import { type ComponentChildren, Fragment } from "preact";
 import { useState } from "preact/hooks";
 
-import { api, type LogState, type Me, type Organisation } from "../api/client.ts";
+import { api, type LogState, type Me, type Organisation, type ServerSetting } from "../api/client.ts";
 import { Empty, Link, Loaded, number, Time, useLoad } from "../parts/basics.tsx";
 import { quoted } from "../parts/query_bar.tsx";
 import { address, type Place } from "../router.ts";
 
-const TABS = { organisations: "Organisations", accounts: "Accounts", tokens: "Tokens", keys: "Encryption keys", rules: "Rules", retention: "Retention", own: "Your account" } as const;
+const TABS = { organisations: "Organisations", accounts: "Accounts", tokens: "Tokens", keys: "Encryption keys", rules: "Rules", retention: "Retention", server: "Server", own: "Your account" } as const;
 const ROLES = ["admin", "auditor", "sender", "extractor"];
 const SCOPES = ["ingest", "read", "extract", "proofs", "admin"];
 
@@ -29,6 +30,7 @@ export function Administration({ org, me, organisations, place, onChanged }: {
     keys: <Keys key={org} org={org} />,
     rules: <Rules key={org} org={org} />,
     retention: <Retention key={org} org={org} />,
+    server: <Server />,
     own: <Own me={me} />,
   };
   return (
@@ -335,6 +337,65 @@ function Retention({ org }: { org: string }) {
       )}
     </Loaded>
   );
+}
+
+/** How the server is set, which no page changes: file, variables and command line do. */
+function Server() {
+  const [load, again] = useLoad("server settings", () => api.serverSettings());
+  const [text, setText] = useState("");
+  const [own, setOwn] = useState(false);
+  const wanted = text.trim().toLowerCase();
+  return (
+    <Loaded load={load} what="the settings of the server" again={again}>
+      {(settings) => {
+        if (settings.length === 0) return <Empty title="No settings">This server does not tell how it is set.</Empty>;
+        const shown = settings.filter(({ name, about, origin }) =>
+          (!own || origin.kind !== "default") && (name.includes(wanted) || about.toLowerCase().includes(wanted)));
+        return (
+          <>
+            <p class="quiet">
+              What is in force since the server started, and where it came from. The command line wins over variables, variables over the
+              file; <code>counterfoil config show</code> tells the same before a start. Nothing here can be changed from a page.
+            </p>
+            <div class="toolbar">
+              <input type="text" class="grow" value={text} spellcheck={false} aria-label="Narrow the settings" placeholder="Part of a name or of what it does" onInput={(event) => setText(event.currentTarget.value)} />
+              <label><input type="checkbox" checked={own} onChange={(event) => setOwn(event.currentTarget.checked)} /> only what was set</label>
+              <span class="count" role="status">{number(shown.length)} of {number(settings.length)} settings</span>
+            </div>
+            {shown.length === 0 ? <Empty title="No setting matches">{own ? "Perhaps it is as built in: show all of them." : "Of those that this server has."}</Empty> : (
+              <Table label="Settings of the server" head={["Setting", "Value", "Where from"]}>
+                {shown.map((setting) => (
+                  <tr key={setting.name}>
+                    <th scope="row"><code>{setting.name}</code><br /><span class="quiet setting-about">{setting.about}</span></th>
+                    <td><SettingValue setting={setting} /></td>
+                    <td><SettingOrigin origin={setting.origin} /></td>
+                  </tr>
+                ))}
+              </Table>
+            )}
+          </>
+        );
+      }}
+    </Loaded>
+  );
+}
+
+function SettingValue({ setting: { value, unit, is_secret } }: { setting: ServerSetting }) {
+  if (is_secret) return value === null ? <span class="quiet">not set</span> : <>set <span class="quiet">(a secret: never shown)</span></>;
+  if (value === null) return <span class="quiet">not set</span>;
+  if (typeof value === "number") return <>{number(value)} {unit && <span class="quiet">{unit}</span>}</>;
+  if (typeof value === "boolean") return <>{value ? "yes" : "no"}</>;
+  if (typeof value === "string") return value === "" ? <span class="quiet">empty</span> : <code class="breakable">{value}</code>;
+  const lines = Array.isArray(value) ? value : Object.entries(value).map(([key, one]) => `${key}: ${one}`);
+  if (lines.length === 0) return <span class="quiet">none</span>;
+  return <ul class="plain">{lines.map((line) => <li key={line}><code class="breakable">{line}</code></li>)}</ul>;
+}
+
+const ORIGINS: Record<string, string> = { file: "file", environment: "variable", flag: "command line" };
+
+function SettingOrigin({ origin: { kind, name } }: { origin: ServerSetting["origin"] }) {
+  if (kind === "default") return <span class="quiet">built in</span>;
+  return <><span class="tag first">{ORIGINS[kind] ?? kind}</span> <code class="breakable">{name}</code></>;
 }
 
 function Own({ me }: { me: Me }) {

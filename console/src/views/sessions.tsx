@@ -75,7 +75,7 @@ function SessionList({ org, place }: { org: string; place: Place }) {
                   <td class="text">{session.recording.command ?? session.recording.title ?? "–"}</td>
                   <td>{session.ended ? clock((Date.parse(session.ended.at) - Date.parse(session.started_at)) * 1000) : "–"}</td>
                   <td>{bytes(session.bytes)}</td>
-                  <td>{session.active ? <span class="tag live">recording</span> : (session.ended?.reason ?? "over")}</td>
+                  <td>{session.active ? <span class="tag first live">recording</span> : (session.ended?.reason ?? "over")}</td>
                 </tr>
               ))}
             </tbody>
@@ -132,7 +132,7 @@ function Found({ org, content }: { org: string; content: string }) {
           <>
             <p class="quiet" role="status">
               {number(sessions.length)} of {number(looked_into)} sessions show it{next ? ", and there are more sessions: narrow the query" : ""}.
-              {unsearched.length > 0 && ` ${unsearched.length} could not be looked into: ${[...new Set(unsearched.map(({ reason }) => reason))].join(", ")}.`}
+              {unsearched.length > 0 && ` ${unsearched.length} could not be looked into: ${[...new Set(unsearched.map(({ reason }) => (reason === "recording" ? "still being recorded" : reason)))].join(", ")}.`}
             </p>
             {sessions.length === 0 && <Empty title="No screen showed this">Words are those that were on the terminal; <code>command:</code> and <code>title:</code> look into commands and window titles.</Empty>}
             {sessions.map(({ session, total, hits }) => (
@@ -175,9 +175,13 @@ function OneSession({ org, id, place }: { org: string; id: string; place: Place 
   const [load, again] = useLoad(`session ${org} ${id}`, () => api.session(org, id));
   const Player = usePlayer();
   const fetch = useCallback((at: number) => api.playback(org, id, at), [org, id]);
+  const standing = useCallback(() => api.session(org, id), [org, id]);
   const find = place.params.get("find") ?? "";
-  const [commands] = useLoad(`commands ${org} ${id}`, async () => (await api.commands(org, id)).commands);
-  const [hits, searchAgain] = useLoad(`hits ${org} ${id} ${find}`, async () => (find ? (await api.content(org, id, find)).hits : []));
+  const now = present(load);
+  // Texts and commands are found in what is over; until then nobody is asked.
+  const isOver = now !== undefined && !now.active;
+  const [commands] = useLoad(`commands ${org} ${id} ${isOver}`, async () => (isOver ? (await api.commands(org, id)).commands : []));
+  const [hits, searchAgain] = useLoad(`hits ${org} ${id} ${find} ${isOver}`, async () => (find && isOver ? (await api.content(org, id, find)).hits : []));
   const marks: Mark[] = [
     ...(present(commands) ?? []).map((hit) => ({ at: hit.appeared_us, text: hit.text, kind: hit.kind === "title" ? ("title" as const) : ("command" as const) })),
     ...(present(hits) ?? []).map((hit) => ({ at: hit.appeared_us, text: hit.text, kind: "hit" as const })),
@@ -194,23 +198,29 @@ function OneSession({ org, id, place }: { org: string; id: string; place: Place 
           </header>
           <div class="session">
             <div>
-              {session.active ? (
-                <Empty title="Still being recorded">It can be played when it is over. <button type="button" onClick={again}>Look again</button></Empty>
-              ) : Player ? (
+              {Player ? (
                 <>
                   <div class="toolbar">
-                    <FindForm value={find} />
-                    <a class="button" href={api.recordingAddress(org, id)} download={`${id}.recording`}>Download</a>
-                    <SessionBundle org={org} session={session} />
+                    {session.active ? <span class="quiet grow">Its texts and commands can be searched when it is over.</span> : <FindForm value={find} />}
+                    <a class="button" href={api.recordingAddress(org, id)} download={`${id}.recording`}>{session.active ? "Download so far" : "Download"}</a>
+                    {!session.active && <SessionBundle org={org} session={session} />}
                   </div>
-                  <Player fetch={fetch} start={start} marks={marks} marked={marked} onMoment={(at) => change({ at: at > 0 ? String(Math.floor(at)) : undefined }, true)} />
+                  <Player
+                    fetch={fetch}
+                    start={start}
+                    marks={marks}
+                    marked={marked}
+                    onMoment={(at) => change({ at: at > 0 ? String(Math.floor(at)) : undefined }, true)}
+                    live={session.active ? standing : undefined}
+                    onOver={again}
+                  />
                 </>
               ) : (
                 <Waiting what="the player" />
               )}
             </div>
             <aside class="session-side">
-              {find && (
+              {find && isOver && (
                 <section>
                   <h2>Hits</h2>
                   <Loaded load={hits} what="hits" again={searchAgain}>

@@ -1,9 +1,9 @@
 // Audited users: who behaved least like themselves, what is usual for one of them, and why each score is what it is.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 
-import { api, ApiError, type AuditedUserDetail, type RecomputedScore } from "../api/client.ts";
+import { api, ApiError, type AuditedUserDetail, type Me, type Recorded, type RecomputedScore } from "../api/client.ts";
 import { Empty, Failed, Link, Loaded, number, present, stamp, Time, useLoad, Waiting } from "../parts/basics.tsx";
 import { DAYS, historyOf, hourOf, type ScoredSession, scoredSessions, tally, week } from "../parts/habits.ts";
 import { quoted } from "../parts/query_bar.tsx";
@@ -14,20 +14,57 @@ const ORDERS: Record<string, [name: string, sort: string]> = {
   risk: ["by risk", "-score,-last_seen"], seen: ["last seen", "-last_seen,-score"], name: ["by name", "user"],
 };
 const USERS = [100, 1000, 10_000];
-/** Scores of a user that are read: a baseline of more is drawn from the newest of them, and says so. */
-const SCORES_MAX = 500;
+/** Scores of a user that are read at once, the newest first; more on demand. */
+const SCORES_PAGE = 500;
 const VALUES = 10;
 
 /** Where a user is shown; with a session, why it has its score. */
 export const userAddress = (user: string, session?: string): string =>
   address(`/users/${encodeURIComponent(user)}`, session ? { session } : {});
 
-export function Users({ org, place }: { org: string; place: Place }) {
+export function Users({ org, me, place }: { org: string; me: Me; place: Place }) {
   const user = place.path[1];
-  return user ? <OneUser key={`${org} ${user}`} org={org} user={user} place={place} /> : <UserList key={org} org={org} place={place} />;
+  const may = me.account.roles.includes("admin") && me.scopes.includes("admin");
+  return user ? <OneUser key={`${org} ${user}`} org={org} user={user} may={may} place={place} /> : <UserList key={org} org={org} may={may} place={place} />;
 }
 
-function UserList({ org, place }: { org: string; place: Place }) {
+/** Builds the baselines of everybody now instead of at midnight; for who may. */
+function Build({ org, may, onBuilt }: { org: string; may: boolean; onBuilt: () => void }) {
+  const [state, set] = useState<{ since: number } | { as_of: string; took: number } | Error | null>(null);
+  const [, tick] = useState(0);
+  const busy = state !== null && "since" in state;
+  useEffect(() => {
+    if (!busy) return;
+    const timer = setInterval(() => tick((now) => now + 1), 1000);
+    return () => clearInterval(timer);
+  }, [busy]);
+  const build = async () => {
+    const since = Date.now();
+    set({ since });
+    try {
+      const { as_of } = await api.buildBaselines(org);
+      set({ as_of, took: Date.now() - since });
+      onBuilt();
+    } catch (failed) {
+      set(failed instanceof Error ? failed : new Error(String(failed)));
+    }
+  };
+  if (!may) return <p class="quiet">Baselines are built at midnight, UTC; an administrator can order it for now.</p>;
+  return (
+    <div class="toolbar">
+      <button type="button" disabled={busy} onClick={() => void build()}>Build the baselines now</button>
+      <span role="status" data-built={state !== null && "as_of" in state}>
+        {state === null ? <span class="quiet">Otherwise it is done at midnight, UTC. Sessions that end afterwards are compared with all before.</span>
+          : state instanceof Error ? null
+          : "as_of" in state ? <>Built in {(state.took / 1000).toFixed(1)} s, of everything recorded before <Time at={state.as_of} />.</>
+          : <><span class="spinner" aria-hidden="true" /> Scoring what is over, then building… {Math.floor((Date.now() - state.since) / 1000)} s</>}
+      </span>
+      {state instanceof Error && <span role="alert" class="bad-text">The baselines were not built: {state.message}</span>}
+    </div>
+  );
+}
+
+function UserList({ org, may, place }: { org: string; may: boolean; place: Place }) {
   const chosen = place.params.get("sort") ?? "risk";
   const [, sort] = ORDERS[chosen] ?? ["", "-score,-last_seen"];
   const [step, setStep] = useState(0);
@@ -45,6 +82,7 @@ function UserList({ org, place }: { org: string; place: Place }) {
         </div>
       </header>
       <p class="quiet">The score is the highest of the sessions of the last 90 days, 0 (as always) to 100. It says “unlike before”, never “malicious”.</p>
+      <Build org={org} may={may} onBuilt={again} />
       <Loaded load={load} what="users" again={again}>
         {({ users, count }) => {
           if (users.length === 0) return <Empty title="No user was seen">Users are those of recorded sessions. <Link to={address("/sessions")}>To the sessions</Link></Empty>;
@@ -87,12 +125,50 @@ function Missing({ error, user, again }: { error: Error; user: string; again: ()
   return <Empty title="No such user">Nobody called {user} was seen in a recorded session. <Link to={address("/users")}>All users</Link></Empty>;
 }
 
-function OneUser({ org, user, place }: { org: string; user: string; place: Place }) {
-  const [load, again] = useLoad(`user ${org} ${user}`, () => api.user(org, user));
-  const [scores, scoresAgain] = useLoad(`scores ${org} ${user}`, async (signal) => {
-    const page = await api.events(org, { q: `action:session.scored tag:"via:counterfoil" actor:${quoted(user)}`, limit: SCORES_MAX }, signal);
-    return { sessions: scoredSessions(page.events, user), isCut: page.next !== null };
+/** Scores of one user, the newest first, as far back as was asked for. */
+function useScores(org: string, user: string) {
+  const q = `action:session.scored tag:"via:counterfoil" actor:${quoted(user)}`;
+  const page = (after?: number, signal?: AbortSignal) => api.events(org, { q, limit: SCORES_PAGE, ...(after === undefined ? {} : { after }) }, signal);
+  const [load, again] = useLoad(`scores ${org} ${user}`, async (signal) => {
+    const first = await page(undefined, signal);
+    const total = first.next === null ? first.events.length : (await api.summary(org, { q, buckets: 1 }, signal)).total;
+    return { ...first, total };
   });
+  const [older, setOlder] = useState<{ events: Recorded[]; next: number | null } | null>(null);
+  const [state, setState] = useState<"" | "busy" | Error>("");
+  const first = present(load);
+  useEffect(() => setOlder(null), [first]);
+  const events = useMemo(() => [...(first?.events ?? []), ...(older?.events ?? [])], [first, older]);
+  const sessions = useMemo(() => scoredSessions(events, user), [events, user]);
+  const next = older ? older.next : (first?.next ?? null);
+  const more = async (all: boolean) => {
+    setState("busy");
+    try {
+      let found = older?.events ?? [];
+      for (let after = next; after !== null; ) {
+        const one = await page(after);
+        found = [...found, ...one.events];
+        after = one.next;
+        setOlder({ events: found, next: after });
+        if (!all) break;
+      }
+      setState("");
+    } catch (failed) {
+      setState(failed instanceof Error ? failed : new Error(String(failed)));
+    }
+  };
+  return { load, again, sessions, read: events.length, total: Math.max(first?.total ?? 0, events.length), isCut: next !== null, more, state };
+}
+
+type Scores = ReturnType<typeof useScores>;
+
+function OneUser({ org, user, may, place }: { org: string; user: string; may: boolean; place: Place }) {
+  const [load, again] = useLoad(`user ${org} ${user}`, () => api.user(org, user));
+  const scores = useScores(org, user);
+  const built = () => {
+    again();
+    scores.again();
+  };
   const chosen = place.params.get("session");
   const detail = present(load);
   const close = () => {
@@ -108,14 +184,14 @@ function OneUser({ org, user, place }: { org: string; user: string; place: Place
       {load.state === "failed" ? <Missing error={load.error} user={user} again={again} /> : !detail ? <Waiting what="the user" /> : (
         <div class="stack">
           <div class="cards">
-            <Standing detail={detail} />
+            <Standing org={org} detail={detail} may={may} onBuilt={built} />
             <Recomputed org={org} user={user} />
           </div>
-          {chosen && <Explanation key={chosen} org={org} session={chosen} title={sessionTitle(present(scores)?.sessions, chosen)} onClose={close}>
+          {chosen && <Explanation key={chosen} org={org} session={chosen} title={sessionTitle(scores.sessions, chosen)} onClose={close}>
             <p><Link to={address(`/sessions/${chosen}`)}>Watch the session</Link></p>
           </Explanation>}
-          <Loaded load={scores} what="what was seen" again={scoresAgain}>
-            {(found) => <Habits detail={detail} {...found} chosen={chosen} />}
+          <Loaded load={scores.load} what="what was seen" again={scores.again}>
+            {() => <Habits detail={detail} scores={scores} chosen={chosen} />}
           </Loaded>
         </div>
       )}
@@ -123,12 +199,12 @@ function OneUser({ org, user, place }: { org: string; user: string; place: Place
   );
 }
 
-function sessionTitle(sessions: ScoredSession[] | undefined, id: string): string {
-  const one = sessions?.find(({ session }) => session === id)?.said.observation;
+function sessionTitle(sessions: ScoredSession[], id: string): string {
+  const one = sessions.find(({ session }) => session === id)?.said.observation;
   return one ? `${one.server ?? "a session"}, ${stamp(one.started_s * 1000)}` : `session ${id}`;
 }
 
-function Standing({ detail }: { detail: AuditedUserDetail }) {
+function Standing({ org, detail, may, onBuilt }: { org: string; detail: AuditedUserDetail; may: boolean; onBuilt: () => void }) {
   return (
     <section class="card">
       <h2>Score</h2>
@@ -148,6 +224,7 @@ function Standing({ detail }: { detail: AuditedUserDetail }) {
           ))}
         </dl>
       )}
+      <Build org={org} may={may} onBuilt={onBuilt} />
     </section>
   );
 }
@@ -194,13 +271,14 @@ function Recomputed({ org, user }: { org: string; user: string }) {
 }
 
 /** A baseline as it is now: the sessions that it consists of, or why there is none. */
-function Habits({ detail, sessions, isCut, chosen }: { detail: AuditedUserDetail; sessions: ScoredSession[]; isCut: boolean; chosen: string | null }) {
+function Habits({ detail, scores, chosen }: { detail: AuditedUserDetail; scores: Scores; chosen: string | null }) {
+  const { sessions, isCut, read, total } = scores;
   const of = (algorithm: string) => {
     const standing = detail.baselines[algorithm];
     const at = standing?.last_success?.at;
     const why = standing?.last_failure?.reason ?? "it is built at midnight, UTC, or by order";
     const used = at ? historyOf(sessions, Date.parse(at)) : sessions;
-    const cut = isCut ? `, the newest ${SCORES_MAX} scores` : "";
+    const cut = isCut ? ` (of the newest ${number(read)} scores only)` : "";
     const note: ComponentChildren = at
       ? <>The baseline as of <Time at={at} />: {number(used.length)} sessions{cut}.</>
       : <>No baseline yet: {why}. What was seen so far: {number(used.length)} session{used.length === 1 ? "" : "s"}{cut}.</>;
@@ -214,6 +292,18 @@ function Habits({ detail, sessions, isCut, chosen }: { detail: AuditedUserDetail
   }
   return (
     <>
+      {(isCut || scores.state !== "") && (
+        <section class="card" aria-label="What is not drawn">
+          <p role="status">
+            Drawn are the newest {number(read)} of {number(total)} scores; {number(total - read)} older ones are not in the drawings and lists below.
+          </p>
+          <p class="toolbar">
+            <button type="button" disabled={scores.state === "busy"} onClick={() => void scores.more(false)}>{scores.state === "busy" ? "Reading…" : `${number(Math.min(SCORES_PAGE, total - read))} more`}</button>
+            <button type="button" disabled={scores.state === "busy"} onClick={() => void scores.more(true)}>All of them</button>
+            {scores.state instanceof Error && <span role="alert" class="bad-text">{scores.state.message}</span>}
+          </p>
+        </section>
+      )}
       <section class="card">
         <h2>Hours of the week</h2>
         <p class="quiet">{time.note}</p>
@@ -227,7 +317,7 @@ function Habits({ detail, sessions, isCut, chosen }: { detail: AuditedUserDetail
           link={(value) => address("/sessions", { q: `${mine} source:${quoted(value)}` })} />
         {titles.length > 0 && <Tally title="Window titles" note={title.note} values={titles} />}
       </div>
-      <Scored sessions={sessions} isCut={isCut} chosen={chosen} />
+      <Scored sessions={sessions} user={detail.user} left={isCut ? total - read : 0} chosen={chosen} />
     </>
   );
 }
@@ -309,7 +399,7 @@ function Tally({ title, note, values, link }: {
   );
 }
 
-function Scored({ sessions, isCut, chosen }: { sessions: ScoredSession[]; isCut: boolean; chosen: string | null }) {
+function Scored({ sessions, user, left, chosen }: { sessions: ScoredSession[]; user: string; left: number; chosen: string | null }) {
   const [all, setAll] = useState(false);
   useEffect(() => setAll(false), [sessions]);
   const shown = all ? sessions : sessions.slice(0, 50);
@@ -343,7 +433,7 @@ function Scored({ sessions, isCut, chosen }: { sessions: ScoredSession[]; isCut:
         </table>
       </div>
       {shown.length < sessions.length && <p class="toolbar"><button type="button" onClick={() => setAll(true)}>All {number(sessions.length)}</button></p>}
-      {isCut && <p class="quiet">The newest {SCORES_MAX} scores; <Link to={address("/events", { q: "action:session.scored" })}>all are events</Link>.</p>}
+      {left > 0 && <p class="quiet">{number(left)} older ones are not listed; <Link to={address("/events", { q: `action:session.scored actor:${quoted(user)}` })}>all are events</Link>.</p>}
     </section>
   );
 }

@@ -9,6 +9,7 @@ import { after, before, test } from "node:test";
 import type { Browser } from "playwright-core";
 
 import { habits } from "./habits.ts";
+import { run } from "./running.ts";
 import { accessible, launch, open, settled, signIn, type Watched } from "./page.ts";
 import { ask, type Server, start } from "./server.ts";
 
@@ -50,6 +51,8 @@ test("every_view_shows_the_demo_breaks_no_rule_of_accessibility_and_looks_as_in_
   const slow = sessions.find(({ recording }) => recording.title?.includes("Slow orders"));
   assert.ok(slow, "the demo has a session");
   const unlike = await habits(server, "mara.lind");
+  const running = await run(server, "ines.costa", "web1.northwind.example");
+  await running.add("$ tail -f /var/log/nginx/access.log\r\n", "10.20.4.8 \"GET /orders HTTP/2\" \u001b[32m200\u001b[0m\r\n", "10.20.4.9 \"POST /login HTTP/2\" \u001b[31m401\u001b[0m\r\n");
   const { events } = await ask<{ events: { seq: number }[] }>(server, "GET", "/events?q=action:login%20source:198.51.100.23%20outcome:success&limit=1");
   const views: Record<string, string> = {
     overview: "/",
@@ -57,6 +60,8 @@ test("every_view_shows_the_demo_breaks_no_rule_of_accessibility_and_looks_as_in_
     event: `/events/${events[0]?.seq}`,
     sessions: "/sessions",
     player: `/sessions/${slow.id}?at=28000000`,
+    live: `/sessions/${running.id}`,
+    content: "/sessions?content=transactionid",
     users: "/users",
     user: "/users/mara.lind",
     why: `/users/mara.lind?session=${unlike}`,
@@ -67,10 +72,16 @@ test("every_view_shows_the_demo_breaks_no_rule_of_accessibility_and_looks_as_in_
     keys: "/administration/keys",
     rules: "/administration/rules",
     retention: "/administration/retention",
+    server: "/administration/server",
     account: "/administration/own",
   };
   if (PICTURES) mkdirSync(PICTURES, { recursive: true });
   for (const dark of [false, true]) {
+    const outside = await open(browser, server, { dark });
+    await outside.page.goto(`${server.url}/sign-in`);
+    await accessible(outside.page, `sign-in, ${dark ? "dark" : "light"}`);
+    if (PICTURES) await outside.page.screenshot({ path: join(PICTURES, `sign-in-${dark ? "dark" : "light"}.png`) });
+    await done(outside);
     const watched = await visit("/", { dark });
     const { page } = watched;
     for (const [name, address] of Object.entries(views)) {
@@ -81,6 +92,8 @@ test("every_view_shows_the_demo_breaks_no_rule_of_accessibility_and_looks_as_in_
         await page.locator("[data-verdict=verified]").waitFor();
       }
       if (name === "player") await page.locator("[data-ready=true] .t-row").first().waitFor();
+      if (name === "live") await page.waitForFunction(() => document.querySelector(".terminal")?.textContent?.includes("401"));
+      if (name === "content") await page.waitForFunction(() => [...document.querySelectorAll<HTMLImageElement>(".hit img")].some((image) => image.naturalWidth > 0));
       if (name === "why") await page.locator("#explanation").evaluate((heading) => heading.scrollIntoView());
       const text = await page.locator("main").innerText();
       assert.ok(text.length > 60 && !text.includes("could not be loaded"), `${name}: ${text}`);
@@ -94,7 +107,7 @@ test("every_view_shows_the_demo_breaks_no_rule_of_accessibility_and_looks_as_in_
 test("narrow_and_enlarged_pages_need_no_sideways_scrolling", async () => {
   const watched = await visit("/", { width: 400, height: 800 });
   const { page } = watched;
-  for (const address of ["/", "/events", "/sessions", "/users", "/users/mara.lind", "/evidence", "/administration/tokens", "/administration/rules"]) {
+  for (const address of ["/", "/events", "/sessions", "/users", "/users/mara.lind", "/evidence", "/administration/tokens", "/administration/rules", "/administration/server"]) {
     await page.goto(server.url + address);
     await settled(page);
     const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
@@ -249,7 +262,7 @@ test("a_session_plays_seeks_and_shows_what_was_on_the_screen", async () => {
   const slow = sessions.find(({ recording }) => recording.title?.includes("Slow orders"));
   const watched = await visit("/sessions");
   const { page } = watched;
-  await page.getByRole("link", { name: /lena\.jansen on db1/ }).click();
+  await page.getByRole("row", { name: /Slow orders/ }).getByRole("link").click();
   const terminal = page.locator("[data-ready=true] .terminal");
   await terminal.waitFor();
   assert.ok(page.url().includes(slow?.id ?? "no session"));
@@ -286,7 +299,6 @@ test("a_content_hit_opens_at_its_moment_and_the_terminal_shows_the_server_s_scre
   assert.ok((await hit.locator("mark").first().innerText()).includes("transactionid"));
   await settled(page);
   await accessible(page, "content hits");
-  if (PICTURES) await page.screenshot({ path: join(PICTURES, "content-light.png"), animations: "disabled" });
   await hit.click();
   await page.locator("[data-ready=true] .t-marked").first().waitFor();
   const at = Number(await page.locator(".player").getAttribute("data-at"));
@@ -388,7 +400,11 @@ test("a_bundle_opens_in_the_offline_viewer_without_network_and_is_refused_after_
   await offline.locator("details").first().click();
   assert.match(await offline.locator("details pre").first().innerText(), /198\.51\.100\.23/);
   await accessible(offline, "offline viewer");
-  if (PICTURES) await offline.screenshot({ path: join(PICTURES, "viewer-light.png") });
+  for (const colorScheme of ["light", "dark"] as const) {
+    await offline.emulateMedia({ colorScheme });
+    await accessible(offline, `the offline viewer, ${colorScheme}`);
+    if (PICTURES) await offline.screenshot({ path: join(PICTURES, `viewer-${colorScheme}.png`), animations: "disabled" });
+  }
   // Another key is not the one that signed.
   await offline.getByLabel("The log's key").fill("audit.example.org/l/aaaaaaaaaaaaaaaaaaaaaaaaaa+cf780f16+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs");
   await offline.locator("[data-verdict=tainted]").waitFor();
@@ -422,7 +438,7 @@ test("a_bundle_opens_in_the_offline_viewer_without_network_and_is_refused_after_
 test("a_session_travels_with_its_proof_plays_offline_and_is_refused_after_one_byte_changed", async () => {
   const watched = await visit("/sessions");
   const { page } = watched;
-  await page.getByRole("link", { name: /hugo\.dahl on files1/ }).click();
+  await page.getByRole("row", { name: /Night shift/ }).getByRole("link").click();
   await page.locator("[data-ready=true] .terminal").waitFor();
   const [bundle] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Evidence bundle" }).click()]);
   const zip = join(folder, "session.zip");
@@ -453,6 +469,41 @@ test("a_session_travels_with_its_proof_plays_offline_and_is_refused_after_one_by
   await offline.locator("[data-verdict=tainted]").waitFor();
   assert.match(await offline.locator("[data-verdict=tainted]").innerText(), /piece 0 of the recording is not the one that was committed to/);
   await context.close();
+});
+
+test("the_server_s_settings_are_told_with_their_origin_and_only_to_who_may", async () => {
+  const watched = await visit("/administration/server");
+  const { page } = watched;
+  const row = (name: string) => page.getByRole("row", { name: new RegExp(`^${name.replace(".", "\\.")} `) });
+  await row("listen").waitFor();
+  assert.match(await row("listen").innerText(), /127\.0\.0\.1:0[\s\S]*command line[\s\S]*--listen/);
+  assert.match(await row("connections_max").innerText(), /4,096 connections[\s\S]*built in/);
+  assert.match(await row("detection.webhook").innerText(), /not set/);
+  await page.getByLabel("only what was set").check();
+  await page.getByText(/^[23] of \d\d settings$/).waitFor();
+  await page.getByLabel("Narrow the settings").fill("zzz");
+  await page.getByText("No setting matches").waitFor();
+  await accessible(page, "no setting");
+  const setting = (changed: Record<string, unknown>) => ({
+    name: "x", value: null, is_secret: false, unit: null, origin: { kind: "default", name: null }, about: "What it does.", ...changed,
+  });
+  await page.route("**/v1/server/settings", (route) => route.fulfill({ json: { settings: [
+    setting({ name: "detection.webhook", value: "set", is_secret: true, origin: { kind: "file", name: "/etc/counterfoil.toml" } }),
+    setting({ name: "data", value: "/srv/<img src=x>", origin: { kind: "environment", name: "COUNTERFOIL_DATA" } }),
+    setting({ name: "trusted_proxies", value: ["10.0.0.0/8", "192.0.2.1"] }),
+    setting({ name: "witnesses.organisations", value: { eu: "/etc/eu.policy" } }),
+  ] } }));
+  await page.goto(`${server.url}/administration/server`);
+  assert.match(await row("detection.webhook").innerText(), /a secret: never shown[\s\S]*file[\s\S]*\/etc\/counterfoil\.toml/);
+  assert.match(await row("data").innerText(), /<img src=x>[\s\S]*variable[\s\S]*COUNTERFOIL_DATA/);
+  assert.match(await row("witnesses.organisations").innerText(), /eu: \/etc\/eu\.policy/);
+  await accessible(page, "settings from everywhere");
+  await page.unroute("**/v1/server/settings");
+  await page.route("**/v1/server/settings", (route) => route.fulfill({ status: 403, json: { type: "urn:counterfoil:problem:forbidden", detail: "not allowed to read the settings of the server" } }));
+  await page.reload();
+  await page.getByText("Your account may not see this").waitFor();
+  await accessible(page, "settings that one may not see");
+  await done(watched);
 });
 
 /** Every file under a folder. */

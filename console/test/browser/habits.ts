@@ -18,10 +18,11 @@ async function record(server: Server, user: string, host: string, client: string
     client_id: `${user}-${at}`,
     recording: { user: { name: user }, server: { name: host }, client: { address: client }, protocol: "ssh", title: "Work", started_at: new Date(at).toISOString() },
   });
-  const reply = await fetch(`${server.url}/v1/orgs/${server.org}/sessions/${id}/recording?finish=true`, {
+  const reply = await fetch(`${server.url}/v1/orgs/${server.org}/sessions/${id}/recording`, {
     method: "PUT", headers: { Authorization: `Bearer ${server.token}`, "Content-Type": "application/octet-stream" }, body: cast(at, "Work", commands),
   });
   if (!reply.ok) throw new Error(`recording: ${reply.status} ${await reply.text()}`);
+  await ask(server, "POST", `/sessions/${id}/finish`, { ended_at: new Date(at + 60e3).toISOString() });
   return id;
 }
 
@@ -37,6 +38,15 @@ export async function habits(server: Server, user: string, strange = "vault.nort
   }
   await ask(server, "POST", "/baselines");
   const id = await record(server, user, strange, "198.51.100.23", today - 1.1 * DAY, ["ls", ...unusual]);
+  return scored(server, id);
+}
+
+/** Somebody who was seen once: too little to know what is usual. */
+export const newcomer = async (server: Server, user: string): Promise<string> =>
+  scored(server, await record(server, user, "web2.northwind.example", "10.21.3.9", Date.now() - DAY, ["ls"]));
+
+/** Waits until a session has its score. */
+async function scored(server: Server, id: string): Promise<string> {
   for (let turn = 0; turn < 100; turn += 1) {
     const found = await fetch(`${server.url}/v1/orgs/${server.org}/sessions/${id}/score`, { headers: { Authorization: `Bearer ${server.token}` } });
     if (found.ok) return id;

@@ -22,7 +22,7 @@ export interface Server {
 /** The program under test: `COUNTERFOIL_BIN`, else the one that the Rust tests were run with. */
 export const PROGRAM = process.env.COUNTERFOIL_BIN ?? join(ROOT, "target/debug/counterfoil");
 
-export async function start(events = 3000): Promise<Server> {
+export async function start(events = 3000, patience = START_MS): Promise<Server> {
   if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is not there: build it (cargo build), or name it in COUNTERFOIL_BIN`);
   const folder = mkdtempSync(join(tmpdir(), "counterfoil-console-"));
   const data = join(folder, "data");
@@ -35,7 +35,7 @@ export async function start(events = 3000): Promise<Server> {
     errors = (errors + piece.toString()).slice(-5000);
   });
   const printed = await new Promise<string>((done, failed) => {
-    const late = setTimeout(() => failed(new Error(`the server was not ready in ${START_MS} ms: ${errors}`)), START_MS);
+    const late = setTimeout(() => failed(new Error(`the server was not ready in ${patience} ms: ${errors}`)), patience);
     child.stdout?.on("data", (piece: Buffer) => {
       out += piece.toString();
       if (out.includes("Stop with Ctrl-C")) {

@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 
 import type { Browser } from "playwright-core";
 
-import { habits } from "./habits.ts";
+import { habits, newcomer } from "./habits.ts";
 import { accessible, launch, open, settled, signIn, type Watched } from "./page.ts";
 import { ask, type Server, start } from "./server.ts";
 
@@ -41,7 +41,9 @@ test("a_baseline_is_drawn_from_the_log_and_a_score_explained_down_to_its_entries
   const score = await ask<Score>(server, "GET", `/sessions/${unlike}/score`);
   const watched = await visit("/users");
   const { page } = watched;
-  assert.match(await page.locator(".rows tbody tr").first().innerText(), new RegExp(`mara.lind\\s+${score.aggregated}\\s`));
+  const scores = (await page.locator(".rows tbody tr .score").allInnerTexts()).map((text) => parseInt(text, 10)).filter((value) => !Number.isNaN(value));
+  assert.deepEqual(scores, [...scores].sort((a, b) => b - a), "the riskiest first");
+  assert.match(await page.getByRole("row", { name: /mara\.lind/ }).innerText(), new RegExp(`mara.lind\\s+${score.aggregated}\\s`));
   await page.getByRole("link", { name: "mara.lind" }).click();
   await page.locator(".week").waitFor();
   await settled(page);
@@ -164,8 +166,90 @@ test("rules_say_what_they_cannot_see_what_was_refused_and_what_they_found", asyn
   await done(watched);
 });
 
+test("the_demo_has_somebody_with_habits_who_behaved_unlike_themselves", async () => {
+  const watched = await visit("/");
+  const { page } = watched;
+  const riskiest = page.locator(".card", { has: page.getByRole("heading", { name: "Riskiest users" }) });
+  await riskiest.getByRole("link", { name: /hugo\.dahl/ }).click();
+  await page.locator(".week").waitFor();
+  await page.getByRole("button", { name: /^Why: files1/ }).first().click();
+  await page.locator("[data-same=true]").waitFor();
+  const score = async (user: string) => (await ask<{ score: number | null }>(server, "GET", `/users/${user}`)).score ?? 0;
+  const [hugo, lena, kofi] = await Promise.all(["hugo.dahl", "lena.jansen", "kofi.garcia"].map(score));
+  assert.ok(hugo !== undefined && lena !== undefined && kofi !== undefined && hugo >= 30 && hugo > 2 * Math.max(lena, kofi), `${hugo} against ${lena} and ${kofi}`);
+  await done(watched);
+});
+
+test("baselines_are_built_by_a_button_with_its_outcome_and_only_by_who_may", async () => {
+  const watched = await visit("/users");
+  const { page } = watched;
+  const button = page.getByRole("button", { name: "Build the baselines now" });
+  let go = (): void => {};
+  const held = new Promise<void>((free) => { go = free; });
+  await page.route("**/baselines", async (route) => {
+    await held;
+    await route.continue();
+  });
+  await button.click();
+  await page.getByText("Scoring what is over, then building…").waitFor();
+  assert.ok(await button.isDisabled());
+  await accessible(page, "baselines are being built");
+  go();
+  await page.locator("[data-built=true]").waitFor();
+  await accessible(page, "baselines were built");
+  await page.unroute("**/baselines");
+  await page.route("**/baselines", (route) => route.fulfill({ status: 503, json: { type: "urn:counterfoil:problem:overloaded", detail: "the catalogue is being made" } }));
+  await button.click();
+  await page.getByRole("alert").getByText("The baselines were not built: the catalogue is being made").waitFor();
+  await accessible(page, "baselines that were not built");
+  // On one user's page it stands with the baselines; the new one is shown at once.
+  await page.unroute("**/baselines");
+  await page.goto(`${server.url}/users/lena.jansen`);
+  await page.locator(".week").waitFor();
+  const before = await page.getByText(/^The baseline as of/).first().innerText();
+  await page.getByRole("button", { name: "Build the baselines now" }).click();
+  await page.locator("[data-built=true]").waitFor();
+  await page.waitForFunction((old) => [...document.querySelectorAll("p")].some((one) => one.textContent?.startsWith("The baseline as of") && one.textContent !== old), before);
+  // An auditor reads all of this and builds nothing.
+  await page.route("**/v1/me", async (route) => {
+    const reply = await route.fetch();
+    const me = (await reply.json()) as { account: { roles: string[] }; scopes: string[] };
+    await route.fulfill({ json: { ...me, account: { ...me.account, roles: ["auditor"] }, scopes: ["read", "proofs"] } });
+  });
+  await page.goto(`${server.url}/users`);
+  await page.getByText("an administrator can order it for now").waitFor();
+  assert.equal(await page.getByRole("button", { name: "Build the baselines now" }).count(), 0);
+  watched.troubles = watched.troubles.filter((trouble) => !trouble.includes("503"));
+  await done(watched);
+});
+
+test("scores_beyond_the_newest_page_are_counted_and_read_on_demand", async () => {
+  const watched = await visit("/users");
+  const { page } = watched;
+  // Pages of five instead of five hundred: what the server gives is real.
+  await page.route("**/events?*session.scored*", async (route) => {
+    const url = new URL(route.request().url());
+    if (url.searchParams.get("limit") === "500") url.searchParams.set("limit", "5");
+    await route.continue({ url: url.href });
+  });
+  await page.goto(`${server.url}/users/mara.lind`);
+  const { events } = await ask<{ events: unknown[] }>(server, "GET", `/events?limit=1000&q=${encodeURIComponent('action:session.scored tag:"via:counterfoil" actor:mara.lind')}`);
+  const left = page.getByRole("region", { name: "What is not drawn" });
+  await left.getByText(`Drawn are the newest 5 of ${events.length} scores; ${events.length - 5} older ones are not in the drawings and lists below.`).waitFor();
+  const rows = page.getByRole("region", { name: "Scored sessions" }).locator("tbody tr");
+  assert.equal(await rows.count(), 5);
+  await accessible(page, "scores that are not all drawn");
+  await left.getByRole("button", { name: /more$/ }).click();
+  await page.waitForFunction(() => document.querySelectorAll("[aria-label='Scored sessions'] tbody tr").length === 10);
+  await left.getByRole("button", { name: "All of them" }).click();
+  await left.waitFor({ state: "detached" });
+  assert.equal(await rows.count(), events.length);
+  await done(watched);
+});
+
 test("users_say_when_they_load_fail_are_unknown_none_or_without_a_baseline", async () => {
-  const watched = await visit("/users/lena.jansen");
+  await newcomer(server, "noor.fresh");
+  const watched = await visit("/users/noor.fresh");
   const { page } = watched;
   await page.getByText(/^No baseline yet/).first().waitFor();
   await accessible(page, "a user without a baseline");

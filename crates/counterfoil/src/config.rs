@@ -4,13 +4,14 @@
 //! misspelt limit never quietly stays at its default.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::parser::ValueSource;
+use dialects::native::server;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::cli;
 
@@ -24,17 +25,19 @@ pub enum Origin {
     /// An environment variable.
     Environment(&'static str),
     /// The command line.
-    Flag,
+    Flag(String),
 }
 
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Origin::Default => f.write_str("default"),
-            Origin::File(path) => write!(f, "file {}", path.display()),
-            Origin::Environment(name) => write!(f, "environment {name}"),
-            Origin::Flag => f.write_str("flag"),
-        }
+impl Origin {
+    /// For the API.
+    fn document(&self) -> server::Origin {
+        let (kind, name) = match self {
+            Origin::Default => ("default", None),
+            Origin::File(path) => ("file", Some(path.display().to_string())),
+            Origin::Environment(name) => ("environment", Some((*name).to_owned())),
+            Origin::Flag(flag) => ("flag", Some(flag.clone())),
+        };
+        server::Origin { kind, name }
     }
 }
 
@@ -146,6 +149,12 @@ struct OctopaiFile {
 /// Everything `serve` needs, resolved.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// The configuration file itself.
+    pub config: Setting<Option<PathBuf>>,
+    /// What is logged, as `tracing_subscriber` reads it.
+    pub log: Setting<String>,
+    /// Log lines are JSON.
+    pub log_json: Setting<bool>,
     pub data: Setting<PathBuf>,
     pub listen: Setting<Option<SocketAddr>>,
     pub tls_listen: Setting<Option<SocketAddr>>,
@@ -207,18 +216,36 @@ pub struct Settings {
     pub timestamps_url: Setting<Option<String>>,
 }
 
+/// What stands on the command line before or after any verb.
+#[derive(Debug, Clone, Copy)]
+pub struct Anywhere<'a> {
+    /// The configuration file, if one was named.
+    pub config: Option<&'a Path>,
+    /// What is logged.
+    pub log: &'a str,
+    /// Log lines are JSON.
+    pub log_json: bool,
+}
+
+impl<'a> Anywhere<'a> {
+    /// Of a whole command line.
+    pub fn of(cli: &'a cli::Cli) -> Anywhere<'a> {
+        Anywhere { config: cli.config.as_deref(), log: &cli.log, log_json: cli.log_json }
+    }
+}
+
 /// Tells whether a clap argument came from a flag, the environment or neither.
 pub type Sources<'a> = &'a dyn Fn(&str) -> Option<ValueSource>;
 
 impl Settings {
     /// Resolves the settings of `serve`.
     ///
-    /// `file`: the configuration file, if one was named. `sources`: where each clap argument (by its id, as in
-    /// `tls_listen`) came from.
+    /// `sources`: where each clap argument (by its id, as in `tls_listen`) came from.
     ///
     /// # Errors
     /// An unreadable file, an unknown key, no data folder, or TLS settings that do not fit together.
-    pub fn resolve(serve: &cli::Serve, file: Option<&Path>, sources: Sources<'_>) -> anyhow::Result<Settings> {
+    pub fn resolve(serve: &cli::Serve, anywhere: Anywhere<'_>, sources: Sources<'_>) -> anyhow::Result<Settings> {
+        let file = anywhere.config;
         let from_file = match file {
             None => File::default(),
             Some(path) => {
@@ -245,6 +272,9 @@ impl Settings {
             );
         };
         let settings = Settings {
+            config: layers.optional("config", "COUNTERFOIL_CONFIG", file.map(Path::to_owned), None),
+            log: layers.given("log", Some("COUNTERFOIL_LOG"), anywhere.log.to_owned()),
+            log_json: layers.given("log_json", None, anywhere.log_json),
             data,
             listen: layers.optional("listen", "COUNTERFOIL_LISTEN", serve.listen, from_file.listen),
             tls_listen: layers.optional("tls_listen", "COUNTERFOIL_TLS_LISTEN", serve.tls_listen, from_file.tls_listen),
@@ -317,55 +347,107 @@ impl Settings {
         Ok(())
     }
 
-    /// Every setting as (name, value, origin), in the order of the documentation.
-    pub fn rows(&self) -> Vec<(&'static str, String, String)> {
-        fn text<T: fmt::Debug>(value: &Option<T>) -> String {
-            value.as_ref().map_or_else(|| "none".to_owned(), |v| format!("{v:?}"))
+    /// Every setting as the API and `config show` tell it, in the order of the documentation.
+    pub fn document(&self) -> server::Settings {
+        /// One setting whose value anybody may see. `unit` is empty for what counts nothing.
+        fn shown<T>(
+            name: &str,
+            setting: &Setting<T>,
+            unit: &str,
+            value: impl FnOnce(&T) -> Value,
+            about: &str,
+        ) -> server::Setting {
+            server::Setting {
+                name: name.to_owned(),
+                value: value(&setting.value),
+                is_secret: false,
+                unit: (!unit.is_empty()).then(|| unit.to_owned()),
+                origin: setting.origin.document(),
+                about: about.to_owned(),
+            }
         }
-        fn row<T>(name: &'static str, s: &Setting<T>, show: impl Fn(&T) -> String) -> (&'static str, String, String) {
-            (name, show(&s.value), s.origin.to_string())
+        let path = |path: &Option<PathBuf>| path.as_ref().map_or(Value::Null, |path| json!(path.display().to_string()));
+        let address = |address: &Option<SocketAddr>| address.map_or(Value::Null, |address| json!(address.to_string()));
+        let names = |names: &Vec<String>| json!(names);
+        let policies = |of: &BTreeMap<String, PathBuf>| {
+            json!(of.iter().map(|(slug, path)| (slug, path.display().to_string())).collect::<BTreeMap<_, _>>())
+        };
+        #[rustfmt::skip]
+        let mut settings = vec![
+            shown("config", &self.config, "", path, "The configuration file itself (flag or variable only)."),
+            shown("log", &self.log, "", |v| json!(v), "What is logged on standard error, by part of the program (flag or variable only)."),
+            shown("log_json", &self.log_json, "", |v| json!(v), "Log lines are JSON (flag only)."),
+            shown("data", &self.data, "", |v| json!(v.display().to_string()), "The data folder: log, keys, projections, recordings."),
+            shown("listen", &self.listen, "", address, "Address for plain HTTP."),
+            shown("tls_listen", &self.tls_listen, "", address, "Address for HTTPS."),
+            shown("tls_cert", &self.tls_cert, "", path, "Certificate chain for HTTPS, PEM; read again at SIGHUP."),
+            shown("tls_key", &self.tls_key, "", path, "File with the certificate's private key, PEM."),
+            shown("tls_self_signed", &self.tls_self_signed, "", |v| json!(v), "A certificate is made here and kept in DATA/tls."),
+            shown("tls_names", &self.tls_names, "", names, "Further names in the self-signed certificate, beside localhost."),
+            shown("trusted_proxies", &self.trusted_proxies, "", names, "Proxies whose X-Forwarded-For is believed."),
+            shown("connections_max", &self.connections_max, "connections", |v| json!(v), "Connections that are served at once; more wait."),
+            shown("shutdown_grace_seconds", &self.shutdown_grace_seconds, "seconds", |v| json!(v), "How long running requests may take after SIGTERM."),
+            shown("block_cache_mib", &self.block_cache_mib, "MiB", |v| json!(v), "Memory for unpacked blocks of the log."),
+            shown("index_memory_mib", &self.index_memory_mib, "MiB", |v| json!(v), "Memory of the search index while it takes in events."),
+            shown("lockout.failures", &self.lockout_failures, "failures", |v| json!(v), "Failed logins, of one name or from one address, that lock."),
+            shown("lockout.window_minutes", &self.lockout_window_minutes, "minutes", |v| json!(v), "Within how long those failures count."),
+            shown("lockout.lock_minutes", &self.lockout_lock_minutes, "minutes", |v| json!(v), "How long a lock lasts."),
+            shown("verification.every_hours", &self.verify_every_hours, "hours", |v| json!(v), "From one verification of all logs as a whole to the next; 0: never."),
+            shown("verification.mib_per_second", &self.verify_mib_per_second, "MiB a second", |v| json!(v), "How much of the disk's speed that may take."),
+            shown("octopai.issuer", &self.octopai_issuer, "", |v| json!(v), "Issuer in tokens of the Octopai API."),
+            shown("octopai.audience", &self.octopai_audience, "", |v| json!(v), "Audience in tokens of the Octopai API."),
+            shown("sps.idle_seconds", &self.sps_idle_seconds, "seconds", |v| json!(v), "After how long without a request a session of the SPS API ends."),
+            shown("sps.search_role", &self.sps_search_role, "", |v| json!(v), "The search role that this node claims in the SPS API."),
+            shown("risk.disabled", &self.risk_disabled, "", names, "Algorithms that sessions are not scored by."),
+            shown("risk.trusted", &self.risk_trusted, "", names, "Algorithms whose score is never dropped from the aggregate."),
+            shown("detection.enabled", &self.detection_enabled, "", |v| json!(v), "Rules look at every event."),
+            shown("detection.rules", &self.detection_rules, "", path, "Folder of Sigma files beside the built-in rules."),
+            // Receivers of webhooks tell senders by the address, so all of it is a secret.
+            server::Setting { is_secret: true, ..shown("detection.webhook", &self.detection_webhook, "", |v| v.as_ref().map_or(Value::Null, |_| json!("set")), "Address that findings are posted to.") },
+            shown("witnesses.policy", &self.witnesses_policy, "", path, "Trust policy whose witnesses are asked to cosign every log."),
+            shown("witnesses.organisations", &self.witnesses_organisations, "", policies, "Trust policies of single organisations, by slug."),
+            shown("witnesses.patience_seconds", &self.witnesses_patience_seconds, "seconds", |v| json!(v), "How old a cosigned checkpoint may be and still be shown."),
+            shown("witnesses.every_seconds", &self.witnesses_every_seconds, "seconds", |v| json!(v), "From one round of asking the witnesses of a log to the next."),
+            shown("witnesses.ca_cert", &self.witnesses_ca_cert, "", path, "Certificate trusted for calls to witnesses and the time-stamp authority."),
+            shown("recordings.store", &self.recordings_store, "", |v| json!(v), "Where the bytes of recordings lie: a folder or s3://bucket/prefix; unset: DATA/blobs."),
+            shown("recordings.fonts", &self.recordings_fonts, "", path, "Folder with further fonts for pictures of screens."),
+            shown("recordings.mib_max", &self.recordings_mib_max, "MiB", |v| json!(v), "Most bytes of one recording."),
+            shown("recordings.open_max", &self.recordings_open_max, "sessions", |v| json!(v), "Sessions that may be recorded at once."),
+            shown("recordings.idle_minutes", &self.recordings_idle_minutes, "minutes", |v| json!(v), "After how long without anything a session is over."),
+            shown("recordings.sweep_hours", &self.recordings_sweep_hours, "hours", |v| json!(v), "From one look for chunks that no entry names to the next; 0: never."),
+            shown("timestamps.url", &self.timestamps_url, "", |v| v.as_deref().map_or(Value::Null, |url| json!(without_secrets(url))), "Address of the time-stamp authority (RFC 3161)."),
+        ];
+        if self.recordings_store.value.as_deref().is_some_and(|store| store.starts_with("s3://")) {
+            settings.extend(STORE_VARIABLES.map(|(name, is_secret, about)| {
+                let value = std::env::var(name).ok();
+                let origin = if value.is_some() { Origin::Environment(name) } else { Origin::Default };
+                let value = value.map(|value| if is_secret { "set".to_owned() } else { without_secrets(&value) });
+                let value = Setting { value, origin };
+                server::Setting { is_secret, ..shown(name, &value, "", |v| json!(v), about) }
+            }));
         }
-        vec![
-            row("data", &self.data, |v| format!("{v:?}")),
-            row("listen", &self.listen, text),
-            row("tls_listen", &self.tls_listen, text),
-            row("tls_cert", &self.tls_cert, text),
-            row("tls_key", &self.tls_key, text),
-            row("tls_self_signed", &self.tls_self_signed, ToString::to_string),
-            row("tls_names", &self.tls_names, |v| format!("{v:?}")),
-            row("trusted_proxies", &self.trusted_proxies, |v| format!("{v:?}")),
-            row("connections_max", &self.connections_max, ToString::to_string),
-            row("shutdown_grace_seconds", &self.shutdown_grace_seconds, ToString::to_string),
-            row("block_cache_mib", &self.block_cache_mib, ToString::to_string),
-            row("index_memory_mib", &self.index_memory_mib, ToString::to_string),
-            row("lockout.failures", &self.lockout_failures, ToString::to_string),
-            row("lockout.window_minutes", &self.lockout_window_minutes, ToString::to_string),
-            row("lockout.lock_minutes", &self.lockout_lock_minutes, ToString::to_string),
-            row("verification.every_hours", &self.verify_every_hours, ToString::to_string),
-            row("verification.mib_per_second", &self.verify_mib_per_second, ToString::to_string),
-            row("octopai.issuer", &self.octopai_issuer, |v| format!("{v:?}")),
-            row("octopai.audience", &self.octopai_audience, |v| format!("{v:?}")),
-            row("sps.idle_seconds", &self.sps_idle_seconds, |v| v.to_string()),
-            row("sps.search_role", &self.sps_search_role, |v| format!("{v:?}")),
-            row("risk.disabled", &self.risk_disabled, |v| format!("{v:?}")),
-            row("risk.trusted", &self.risk_trusted, |v| format!("{v:?}")),
-            row("detection.enabled", &self.detection_enabled, ToString::to_string),
-            row("detection.rules", &self.detection_rules, text),
-            row("detection.webhook", &self.detection_webhook, text),
-            row("witnesses.policy", &self.witnesses_policy, text),
-            row("witnesses.organisations", &self.witnesses_organisations, |v| format!("{v:?}")),
-            row("witnesses.patience_seconds", &self.witnesses_patience_seconds, ToString::to_string),
-            row("witnesses.every_seconds", &self.witnesses_every_seconds, ToString::to_string),
-            row("witnesses.ca_cert", &self.witnesses_ca_cert, text),
-            row("recordings.store", &self.recordings_store, text),
-            row("recordings.fonts", &self.recordings_fonts, text),
-            row("recordings.mib_max", &self.recordings_mib_max, ToString::to_string),
-            row("recordings.open_max", &self.recordings_open_max, ToString::to_string),
-            row("recordings.idle_minutes", &self.recordings_idle_minutes, ToString::to_string),
-            row("recordings.sweep_hours", &self.recordings_sweep_hours, ToString::to_string),
-            row("timestamps.url", &self.timestamps_url, text),
-        ]
+        server::Settings { settings }
     }
+}
+
+/// What a store of recordings at `s3://…` is reached with: variable, whether it is a secret, what it is.
+const STORE_VARIABLES: [(&str, bool, &str); 5] = [
+    ("AWS_REGION", false, "Region of the store of recordings (variable only)."),
+    ("AWS_ENDPOINT", false, "Address of the store of recordings, if it is not Amazon's (variable only)."),
+    ("AWS_ACCESS_KEY_ID", true, "Name of the key to the store of recordings (variable only)."),
+    ("AWS_SECRET_ACCESS_KEY", true, "Key to the store of recordings (variable only)."),
+    ("AWS_SESSION_TOKEN", true, "Passing credential for the store of recordings (variable only)."),
+];
+
+/// A URL without what may be secret in it: user and password, and what stands behind a question mark.
+fn without_secrets(url: &str) -> String {
+    let (before, query) = url.split_once('?').map_or((url, ""), |(before, _)| (before, "?…"));
+    let hidden = before.split_once("://").and_then(|(scheme, rest)| {
+        let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+        let (_, host) = authority.rsplit_once('@')?;
+        Some(format!("{scheme}://…@{host}{path}"))
+    });
+    hidden.unwrap_or_else(|| before.to_owned()) + query
 }
 
 fn parse(text: &str) -> anyhow::Result<File> {
@@ -386,14 +468,20 @@ impl Layers<'_> {
         filed: Option<T>,
     ) -> Option<Setting<T>> {
         if let Some(value) = given {
-            let origin = match ((self.sources)(id), variable) {
-                (Some(ValueSource::EnvVariable), Some(name)) => Origin::Environment(name),
-                _ => Origin::Flag,
-            };
-            return Some(Setting { value, origin });
+            return Some(self.given(id, variable, value));
         }
         let path = self.file?;
         filed.map(|value| Setting { value, origin: Origin::File(path.to_owned()) })
+    }
+
+    /// A value from the command line's parser, which knows environment and defaults too.
+    fn given<T>(&self, id: &str, variable: Option<&'static str>, value: T) -> Setting<T> {
+        let origin = match ((self.sources)(id), variable) {
+            (Some(ValueSource::EnvVariable), Some(name)) => Origin::Environment(name),
+            (Some(ValueSource::CommandLine), _) => Origin::Flag(format!("--{}", id.replace('_', "-"))),
+            _ => Origin::Default,
+        };
+        Setting { value, origin }
     }
 
     fn optional<T>(&self, id: &str, variable: &'static str, given: Option<T>, filed: Option<T>) -> Setting<Option<T>> {
@@ -432,7 +520,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("counterfoil.toml");
         std::fs::write(&path, text).expect("a file in it");
-        Settings::resolve(serve, Some(&path), &|_| Some(ValueSource::CommandLine))
+        let anywhere = Anywhere { config: Some(&path), log: "info", log_json: false };
+        let sources = |id: &str| (id != "log" && id != "log_json").then_some(ValueSource::CommandLine);
+        Settings::resolve(serve, anywhere, &sources)
     }
 
     #[test]
@@ -450,9 +540,52 @@ mod tests {
         flags.listen = Some("127.0.0.1:1".parse().expect("an address"));
         let settings = resolve(&flags, "data = \"/d\"\nlisten = \"127.0.0.1:2\"\n").expect("resolved");
         assert_eq!(settings.listen.value, flags.listen);
-        assert_eq!(settings.listen.origin, Origin::Flag);
+        assert_eq!(settings.listen.origin, Origin::Flag("--listen".to_owned()));
+        assert_eq!(settings.log.origin, Origin::Default);
         assert!(matches!(settings.data.origin, Origin::File(_)));
         assert_eq!(settings.connections_max.origin, Origin::Default);
+    }
+
+    #[test]
+    fn every_key_of_the_file_is_told_with_its_origin_and_no_secret_is() {
+        let secrets = ["hush-hush", "let-me-in", "in-the-query"];
+        let text = "data = \"/d\"\nlisten = \"127.0.0.1:0\"\n[detection]\nwebhook = \"https://chat.example/hush-hush\"\n\
+                    [timestamps]\nurl = \"https://ann:let-me-in@tsa.example:8443/tsr?key=in-the-query\"\n";
+        let told = resolve(&serve(), text).expect("resolved").document();
+        let json = serde_json::to_string(&told).expect("JSON");
+        assert!(secrets.iter().all(|secret| !json.contains(secret)), "{json}");
+        let find = |name: &str| told.settings.iter().find(|setting| setting.name == name).expect("it is told");
+        let webhook = find("detection.webhook");
+        assert!(webhook.is_secret && webhook.value == "set" && webhook.origin.kind == "file");
+        assert_eq!(find("timestamps.url").value, "https://…@tsa.example:8443/tsr?…");
+        assert_eq!(find("connections_max").unit.as_deref(), Some("connections"));
+        assert_eq!((find("log").origin.kind, find("witnesses.policy").value.is_null()), ("default", true));
+        assert!(told.settings.iter().all(|setting| setting.about.ends_with('.') && setting.about.len() < 110));
+        // What a misspelt key is told it could be, all that the file may hold, is there.
+        let known = |text: &str| {
+            let error = format!("{:#}", parse(text).expect_err("an unknown key"));
+            let (_, list) = error.split_once("expected one of ").expect("the known keys");
+            let names: Vec<String> = list.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+            names
+        };
+        let tables = known("x = 1");
+        let mut keys = 0;
+        for name in &tables {
+            // A table tells what it holds, anything else that it is no table.
+            let error =
+                format!("{:#}", parse(&format!("[{name}]\nx-x = 1")).expect_err("no key of the file is called so"));
+            let names = match error.contains("unknown field") {
+                true if error.contains("expected one of") => known(&format!("[{name}]\nx-x = 1")),
+                true => error.split('`').skip(3).step_by(2).map(str::to_owned).collect(),
+                false => vec![String::new()],
+            };
+            for inner in names {
+                let full = if inner.is_empty() { name.clone() } else { format!("{name}.{inner}") };
+                assert!(told.settings.iter().any(|setting| setting.name == full), "{full} is not told");
+                keys += 1;
+            }
+        }
+        assert_eq!(keys + 3, told.settings.len(), "and nothing else but the three that no file holds");
     }
 
     #[test]

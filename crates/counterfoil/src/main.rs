@@ -58,16 +58,19 @@ fn run(cli: &Cli, matches: &clap::ArgMatches) -> anyhow::Result<ExitCode> {
         Command::Init(args) => cmd::init::run(args).map(done),
         Command::Serve(args) => {
             let sources = |id: &str| matches.subcommand().and_then(|(_, m)| m.value_source(id));
-            let settings = config::Settings::resolve(args, cli.config.as_deref(), &sources)?;
+            let settings = config::Settings::resolve(args, config::Anywhere::of(cli), &sources)?;
             cmd::serve::run(&settings).map(done)
         }
         Command::Config(cli::Config::Show { serve, json }) => {
             let leaf = matches.subcommand().and_then(|(_, m)| m.subcommand());
             let sources = |id: &str| leaf.and_then(|(_, m)| m.value_source(id));
-            let settings = config::Settings::resolve(serve, cli.config.as_deref(), &sources)?;
+            let settings = config::Settings::resolve(serve, config::Anywhere::of(cli), &sources)?;
             cmd::serve::show(&settings, *json).map(done)
         }
-        Command::Demo(args) => cmd::demo::run(args).map(done),
+        Command::Demo(args) => {
+            let sources = |id: &str| matches.subcommand().and_then(|(_, m)| m.value_source(id));
+            cmd::demo::run(args, config::Anywhere::of(cli), &sources).map(done)
+        }
         Command::Login(args) => cmd::admin::login(args).map(done),
         Command::Org(command) => cmd::admin::org(command).map(done),
         Command::User(command) => cmd::admin::user(command).map(done),

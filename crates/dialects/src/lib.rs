@@ -103,6 +103,8 @@ pub struct Settings {
     pub watcher: Option<Watcher>,
     /// Answers what belongs to no dialect: health, metrics, console. Default: 404 with an empty body.
     pub elsewhere: Router,
+    /// How the server is set, for administrators to see. Default: nothing is told.
+    pub server: native::server::Settings,
     /// Settings of the Octopai dialect.
     pub octopai: octopai::Settings,
     /// Settings of the SPS dialect.
@@ -122,6 +124,7 @@ impl Default for Settings {
             closing,
             watcher: None,
             elsewhere: Router::new(),
+            server: native::server::Settings::default(),
             octopai: octopai::Settings::default(),
             sps: sps::Settings::default(),
         }

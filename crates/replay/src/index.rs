@@ -94,6 +94,16 @@ impl<R: ReplaySink, S: SpanSink> Indexer<R, S> {
         }
     }
 
+    /// What was given to the replay so far.
+    pub fn replay(&self) -> &R {
+        &self.replay
+    }
+
+    /// The terminal as it is now.
+    pub fn screen(&self) -> &Screen {
+        &self.screen
+    }
+
     /// Plays one event. Times must not fall; one that does counts as the time before it.
     ///
     /// # Errors

@@ -7,8 +7,9 @@ use std::cell::RefCell;
 use std::io;
 
 use checked::{Indexed, header, index, lines_of, out};
-use replay::file::Replay;
+use replay::file::{Replay, ReplayWriter};
 use replay::format::Event;
+use replay::index::{Indexer, Options};
 use replay::ranged::{FileError, Ranged};
 use replay::span::Span;
 use replay::span::file::{SpanWriter, Spans};
@@ -116,4 +117,51 @@ fn another_version_is_named() {
     let mut other = indexed(3, 600).replay;
     other[8] = 9;
     assert!(matches!(Replay::open(&other), Err(FileError::Version(9))));
+}
+
+/// Bytes that their writer and others share.
+#[derive(Clone, Default)]
+struct Shared(std::rc::Rc<RefCell<Vec<u8>>>);
+
+impl io::Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_file_so_far_opens_at_each_event_and_shows_the_terminal_as_it_is() {
+    let shared = Shared::default();
+    let writer = ReplayWriter::new(shared.clone()).expect("memory takes it").with_block_event_bytes(1000);
+    let mut indexer = Indexer::new(&header(40, 6), Options::default(), writer, ());
+    let so_far = |indexer: &Indexer<ReplayWriter<Shared>, ()>| {
+        let (written, end) = indexer.replay().so_far().expect("it can be packed")?;
+        let mut file = shared.0.borrow().clone();
+        assert_eq!(file.len() as u64, written, "what was given to the writer is there");
+        file.extend(end);
+        Some(Replay::open(file).expect("a file"))
+    };
+    assert!(so_far(&indexer).is_none(), "of nothing there is no file");
+    for event in recording(300) {
+        indexer.event(&event).expect("memory takes it");
+        let replay = so_far(&indexer).expect("something was taken");
+        assert_eq!(replay.duration_us(), event.at_us);
+        let shown = replay.at_time(u64::MAX).expect("it can be read");
+        assert_eq!(lines_of(&shown.screen), lines_of(indexer.screen()));
+        // A moment in the middle stays what it was.
+        let middle = replay.at_time(event.at_us / 2).expect("it can be read");
+        assert!(middle.at_us <= event.at_us / 2);
+    }
+    let so_far = so_far(&indexer).expect("something was taken");
+    let whole = indexed(300, 1000);
+    let whole = Replay::open(whole.replay).expect("a file");
+    for at_us in (0..whole.duration_us()).step_by(333_333) {
+        let (one, other) = (so_far.stretch(at_us).expect("readable"), whole.stretch(at_us).expect("readable"));
+        assert_eq!((one.start_us, one.next_us, one.events), (other.start_us, other.next_us, other.events));
+    }
 }

@@ -127,6 +127,8 @@ pub enum Verb {
     ManageKeys,
     /// Replace a log's key, erase and prune events, close, open and adopt logs.
     ManageLogs,
+    /// See how the server itself is set; only from the organisation above all others, see `Service::check_server`.
+    ReadServerSettings,
     /// Read one's own account and tokens, revoke one's own tokens, change one's own password.
     OwnProfile,
     /// Exchange a refresh token for fresh ones.
@@ -164,13 +166,14 @@ pub const TABLE: &[Rule] = &[
     Rule { verb: Verb::ManageTokens,        roles: ADMIN,                                          scope: Some(Scope::Admin),   attempt: "manage tokens" },
     Rule { verb: Verb::ManageKeys,          roles: ADMIN,                                          scope: Some(Scope::Admin),   attempt: "manage keys" },
     Rule { verb: Verb::ManageLogs,          roles: ADMIN,                                          scope: Some(Scope::Admin),   attempt: "manage logs" },
+    Rule { verb: Verb::ReadServerSettings,  roles: ADMIN,                                          scope: Some(Scope::Admin),   attempt: "read the settings of the server" },
     Rule { verb: Verb::OwnProfile,          roles: ANY,                                            scope: None,                 attempt: "read the own profile" },
     Rule { verb: Verb::RefreshTokens,       roles: ANY,                                            scope: Some(Scope::Refresh), attempt: "refresh tokens" },
 ];
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Verb; 15] = [
+    pub const ALL: [Verb; 16] = [
         Verb::IngestEvents,
         Verb::RecordSessions,
         Verb::ViewSessions,
@@ -184,6 +187,7 @@ impl Verb {
         Verb::ManageTokens,
         Verb::ManageKeys,
         Verb::ManageLogs,
+        Verb::ReadServerSettings,
         Verb::OwnProfile,
         Verb::RefreshTokens,
     ];

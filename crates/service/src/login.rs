@@ -155,6 +155,21 @@ impl Service {
         self.allow(who, verb, org)
     }
 
+    /// Says whether `who` may ask for `verb` on the server as a whole, which has one organisation above all others; a refusal
+    /// is recorded.
+    ///
+    /// # Errors
+    /// `Forbidden`: roles, scopes or reach do not allow it.
+    pub fn check_server(&self, who: &Principal, verb: Verb) -> Result<()> {
+        self.allow(who, verb, who.org)?;
+        if self.control().state().org(who.org).is_some_and(|org| org.parent.is_none()) {
+            return Ok(());
+        }
+        self.note_refusal(who.org, Some(who.account), &who.caller, "out_of_reach");
+        let attempt = verb.rule().attempt;
+        Err(Error::forbidden(format!("not allowed to {attempt} from an organisation below the server's first one")))
+    }
+
     /// The one gate: roles and scopes first, then reach. What it refuses is recorded.
     pub(crate) fn allow(&self, who: &Principal, verb: Verb, org: OrgId) -> Result<()> {
         if !who.may(verb) {

@@ -36,7 +36,9 @@ async fn ask(service: &Service, who: &Principal, org: OrgId, verb: Verb) -> Opti
         Verb::ManageAccounts => kind(service.list_accounts(who, Some(org))),
         Verb::ManageTokens => kind(service.list_tokens(who, None)),
         Verb::OwnProfile => kind(service.profile(who)),
-        Verb::ManageKeys | Verb::ManageLogs | Verb::RefreshTokens => kind(service.check(who, verb, org)),
+        Verb::ManageKeys | Verb::ManageLogs | Verb::ReadServerSettings | Verb::RefreshTokens => {
+            kind(service.check(who, verb, org))
+        }
     }
 }
 
@@ -101,6 +103,21 @@ async fn a_parent_reaches_what_lies_below() {
     assert_eq!(kind(world.service.create_org(&admin, child.id, "\u{7}").await), Some(ErrorKind::Invalid));
     let renamed = world.service.rename_org(&admin, grandchild.id, "Zu\u{308}rich").await.unwrap();
     assert_eq!((renamed.path.as_str(), renamed.slug.as_str()), ("Acme/Child/Zürich", "a-b"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_as_a_whole_is_for_administrators_of_the_first_organisation_with_all_of_their_reach() {
+    let world = World::new();
+    let admin = world.admin().await;
+    let left = world.service.create_org(&admin, world.org(), "Left").await.unwrap();
+    let ask = |who: &Principal| kind(world.service.check_server(who, Verb::ReadServerSettings));
+    assert_eq!(ask(&admin), None);
+    let (_, _, below) = world.account(left.id, "left@example.com", &[Role::Admin]).await;
+    assert_eq!(ask(&below), Some(ErrorKind::Forbidden));
+    let narrowed = Principal { org: left.id, ..admin.clone() };
+    assert_eq!(ask(&narrowed), Some(ErrorKind::Forbidden));
+    let (_, _, auditor) = world.account(world.org(), "auditor@example.com", &[Role::Auditor]).await;
+    assert_eq!(ask(&auditor), Some(ErrorKind::Forbidden));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use proptest::test_runner::{Config as ProptestConfig, TestRunner};
 use service::recordings::{
-    ContentSearch, EndReason, Endpoint, Finish, IndexState, Moment, NewSession, Session, SessionInfo, SessionPage,
-    SessionQuery, SessionUser, filter,
+    ContentSearch, EndReason, Endpoint, Finish, IndexState, Moment, NewSession, Playback, PlaybackWhat, Session,
+    SessionInfo, SessionPage, SessionQuery, SessionUser, filter,
 };
 use service::search::Query;
 use service::search::content::ContentQuery;
@@ -729,6 +729,93 @@ async fn world() -> (World, Principal) {
     let world = World::new();
     let admin = world.admin().await;
     (world, admin)
+}
+
+/// What was written to the terminal in a stretch, joined.
+fn output(playback: &Playback) -> String {
+    let texts = playback.events.iter().filter_map(|event| match &event.what {
+        PlaybackWhat::Output(text) => Some(text.as_str()),
+        _ => None,
+    });
+    texts.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_session_plays_as_far_as_it_came_and_then_just_the_same_when_it_is_over() {
+    let (world, admin) = world().await;
+    let id = start(&world, &admin, "live").await;
+    let at = |at_us: u64| world.service.session_playback(&admin, world.org(), id, at_us);
+    let nothing = at(0).await.unwrap();
+    assert!(nothing.is_active && nothing.bytes == 0 && nothing.events.is_empty());
+    let header = b"{\"version\":2,\"width\":60,\"height\":10}\n";
+    // The format shows in the second chunk only, and chunks end in the midst of lines.
+    append(&world, &admin, id, 0, &header[..9]).await;
+    let unknown = at(0).await.unwrap();
+    assert!(unknown.is_active && unknown.events.is_empty());
+    let mut sent = 9;
+    append(&world, &admin, id, sent, &header[9..]).await;
+    sent = header.len() as u64;
+    let mut all = header.to_vec();
+    for step in 0..40 {
+        let line = format!("[{}.5,\"o\",\"line {step}\\r\\n\"]\n", step);
+        let (front, back) = line.as_bytes().split_at(line.len() / 2);
+        append(&world, &admin, id, sent, front).await;
+        let half = at(u64::MAX).await.unwrap();
+        assert!(!output(&half).contains(&format!("line {step}\r")), "half a line is no event");
+        append(&world, &admin, id, sent + front.len() as u64, back).await;
+        sent += line.len() as u64;
+        all.extend(line.as_bytes());
+        let playback = at(u64::MAX).await.unwrap();
+        assert_eq!((playback.is_active, playback.bytes, playback.columns), (true, sent, 60));
+        assert_eq!(playback.duration_us, step * 1_000_000 + 500_000);
+        assert!(output(&playback).ends_with(&format!("line {step}\r\n")), "{playback:?}");
+    }
+    let running = at(0).await.unwrap();
+    world.service.finish_session(&admin, world.org(), id, Finish::default()).await.unwrap();
+    let over = at(0).await.unwrap();
+    assert!(!over.is_active);
+    // The last screen has its number only now.
+    assert_eq!(over.screens, running.screens + 1);
+    assert_eq!(Playback { is_active: false, screens: over.screens, ..running }, over);
+    let viewed = world.all(&admin, world.org(), "action:session.viewed");
+    assert!(!viewed.is_empty(), "following is looking");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_session_of_several_files_or_of_none_says_so() {
+    let (world, admin) = world().await;
+    let tar = start(&world, &admin, "tar").await;
+    let mut bytes = replay_tar("timing", b"0 0.1 5\n");
+    bytes.extend([0; 1024]);
+    append(&world, &admin, tar, 0, &bytes).await;
+    let error = world.service.session_playback(&admin, world.org(), tar, 0).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Conflict);
+    assert!(error.message.contains("several files"), "{}", error.message);
+    let noise = start(&world, &admin, "noise").await;
+    append(&world, &admin, noise, 0, &vec![b'x'; 70_000]).await;
+    let playback = world.service.session_playback(&admin, world.org(), noise, 0).await.unwrap();
+    assert_eq!((playback.is_active, playback.bytes, playback.events.len()), (true, 70_000, 0));
+    let (_, _, sender) = world.account(world.org(), "sender@example.com", &[Role::Sender]).await;
+    let refused = world.service.session_playback(&sender, world.org(), noise, 0).await;
+    assert_eq!(kind(refused), ErrorKind::Forbidden);
+}
+
+/// A file in a tar, without the tar's end.
+fn replay_tar(name: &str, content: &[u8]) -> Vec<u8> {
+    let mut header = [0_u8; 512];
+    header[..name.len()].copy_from_slice(name.as_bytes());
+    header[100..108].copy_from_slice(b"0000644\0");
+    header[124..136].copy_from_slice(format!("{:011o}\0", content.len()).as_bytes());
+    header[156] = b'0';
+    header[257..263].copy_from_slice(b"ustar\0");
+    header[263..265].copy_from_slice(b"00");
+    header[148..156].fill(b' ');
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let mut bytes = header.to_vec();
+    bytes.extend(content);
+    bytes.resize(bytes.len().div_ceil(512) * 512, 0);
+    bytes
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
-use clap::parser::ValueSource;
 use jiff::Timestamp;
 use service::recordings::{Endpoint, Finish, NewSession, SessionInfo, SessionUser};
 use service::{
@@ -15,7 +14,7 @@ use service::{Service, TokenForm};
 
 use super::init::generate_password;
 use crate::cli;
-use crate::config::Settings;
+use crate::config::{Anywhere, Settings, Sources};
 use crate::history::{History, terminal};
 use crate::output;
 
@@ -33,7 +32,7 @@ struct Made {
 }
 
 /// `counterfoil demo`
-pub fn run(args: &cli::Demo) -> anyhow::Result<()> {
+pub fn run(args: &cli::Demo, anywhere: Anywhere<'_>, sources: Sources<'_>) -> anyhow::Result<()> {
     let temporary;
     let data = match &args.data {
         Some(data) => data.clone(),
@@ -52,7 +51,7 @@ pub fn run(args: &cli::Demo) -> anyhow::Result<()> {
             audit_host: "demo.counterfoil.invalid".to_owned(),
         };
         let first = Service::init(&Config::new(&data), init)?;
-        let settings = settings(&data, args.listen)?;
+        let settings = settings(&data, args.listen, anywhere, sources)?;
         let service = Service::open(super::serve::service_config(&settings)?)?;
         let done = async {
             let made = make(&service, first.org, first.vkey, password, args).await?;
@@ -72,7 +71,8 @@ pub fn run(args: &cli::Demo) -> anyhow::Result<()> {
     })
 }
 
-fn settings(data: &Path, listen: SocketAddr) -> anyhow::Result<Settings> {
+/// The settings of `serve` with the demo's folder and address. A configuration file is not read.
+fn settings(data: &Path, listen: SocketAddr, anywhere: Anywhere<'_>, sources: Sources<'_>) -> anyhow::Result<Settings> {
     let serve = cli::Serve {
         data: Some(data.to_owned()),
         listen: Some(listen),
@@ -82,7 +82,7 @@ fn settings(data: &Path, listen: SocketAddr) -> anyhow::Result<Settings> {
         tls_self_signed: false,
         tls_name: Vec::new(),
     };
-    Settings::resolve(&serve, None, &|_| Some(ValueSource::CommandLine))
+    Settings::resolve(&serve, Anywhere { config: None, ..anywhere }, sources)
 }
 
 /// Fills the trail: a branch, a sender's account, tokens, and the history.
@@ -146,9 +146,21 @@ async fn fill(service: &Service, admin: &Principal, org: OrgId, args: &cli::Demo
     Ok(())
 }
 
-/// Terminal sessions of the same people.
+/// Terminal sessions of the same people: what they always do, a build of their baselines, and what is compared with it.
 async fn record(service: &Service, admin: &Principal, org: OrgId, seed: u64) -> anyhow::Result<()> {
-    for made in terminal::sessions(seed, Timestamp::now()) {
+    let now = Timestamp::now();
+    record_all(service, admin, org, terminal::habits(seed, now)).await?;
+    service.build_baselines(admin, org).await?;
+    record_all(service, admin, org, terminal::sessions(seed, now)).await
+}
+
+async fn record_all(
+    service: &Service,
+    admin: &Principal,
+    org: OrgId,
+    sessions: Vec<terminal::Recorded>,
+) -> anyhow::Result<()> {
+    for made in sessions {
         let endpoint = |name: &str| match name.parse::<std::net::IpAddr>() {
             Ok(address) => Endpoint { address: Some(address.to_string()), ..Endpoint::default() },
             Err(_) => Endpoint { name: Some(name.to_owned()), ..Endpoint::default() },

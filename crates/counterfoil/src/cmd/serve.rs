@@ -9,7 +9,8 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Router, routing};
-use serde_json::json;
+use dialects::native::server::Setting;
+use serde_json::{Value, json};
 use service::behaviour::Algorithm;
 use service::{BlobStore, Config, DetectionOptions, Outbound, RecordingOptions, RiskOptions, Service, Witnessing};
 use tlog::policy::Policy;
@@ -38,13 +39,24 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
 
 /// `counterfoil config show`
 pub fn show(settings: &Settings, as_json: bool) -> anyhow::Result<()> {
-    let rows = settings.rows();
+    let told = settings.document();
     if as_json {
-        let rows: Vec<_> = rows.iter().map(|(n, v, o)| json!({ "name": n, "value": v, "origin": o })).collect();
-        return output::json(&json!(rows));
+        return output::json(&json!(told));
     }
-    let rows: Vec<_> = rows.into_iter().map(|(name, value, origin)| vec![name.to_owned(), value, origin]).collect();
-    output::table(&["SETTING", "VALUE", "ORIGIN"], &rows)
+    let row = |setting: &Setting| {
+        let value = match (&setting.value, setting.is_secret) {
+            (Value::Null, _) => "not set".to_owned(),
+            (Value::String(text), true) => text.clone(),
+            (value, _) => value.to_string(),
+        };
+        let origin = match &setting.origin.name {
+            Some(name) => format!("{} {name}", setting.origin.kind),
+            None => setting.origin.kind.to_owned(),
+        };
+        vec![setting.name.clone(), value, setting.unit.clone().unwrap_or_default(), origin, setting.about.clone()]
+    };
+    let rows: Vec<_> = told.settings.iter().map(row).collect();
+    output::table(&["SETTING", "VALUE", "UNIT", "ORIGIN", "WHAT IT DOES"], &rows)
 }
 
 /// What the service is opened with under these settings.
@@ -270,6 +282,7 @@ fn router(
             counted.answered(answered.dialect, answered.method, answered.route, answered.status, answered.seconds);
         })),
         elsewhere: operations,
+        server: settings.document(),
         octopai: dialects::octopai::Settings {
             issuer: settings.octopai_issuer.value.clone(),
             audience: settings.octopai_audience.value.clone(),

@@ -13,6 +13,7 @@ mod paging;
 mod parameters;
 pub mod problem;
 pub mod rules;
+pub mod server;
 mod session;
 pub mod sessions;
 mod tokens;
@@ -134,6 +135,8 @@ routes! {
     GET "/v1/orgs/{org}/users/{user}/recomputed" => users::recomputed, Needs::Verb(Verb::ViewSessions);
     /// List detection rules.
     GET "/v1/orgs/{org}/rules" => rules::list, Needs::Verb(Verb::ReadEvents);
+    /// How the server itself is set.
+    GET "/v1/server/settings" => server::settings, Needs::Verb(Verb::ReadServerSettings);
     /// Build the baselines now.
     POST "/v1/orgs/{org}/baselines" => users::build, Needs::Verb(Verb::BuildBaselines);
     /// Look at an organisation's log.

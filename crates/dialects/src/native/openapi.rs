@@ -6,7 +6,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    accounts, events, keys, log_files, logs, organisations, outsiders, rules, session, sessions, tokens, users,
+    accounts, events, keys, log_files, logs, organisations, outsiders, rules, server, session, sessions, tokens, users,
 };
 
 #[derive(OpenApi)]
@@ -30,6 +30,7 @@ use super::{
         sessions::playback::playback,
         users::list, users::show, users::recomputed, users::explain, users::build,
         rules::list,
+        server::settings,
         log_files::log, log_files::checkpoint, log_files::checkpoint_at, log_files::tile, log_files::proof,
         log_files::extends, log_files::keys, log_files::key_note, log_files::state,
         logs::rotate_key, logs::erase, logs::prune, logs::hold, logs::close, logs::open, logs::adopt, logs::acknowledge,

@@ -53,6 +53,29 @@ pub struct World {
     pub folder: tempfile::TempDir,
 }
 
+/// Some of what the program would tell of its settings: one from each place, and a secret.
+fn server_settings() -> Vec<dialects::native::server::Setting> {
+    use dialects::native::server::{Origin, Setting};
+    let setting = |name: &str, value: serde_json::Value, kind: &'static str, of: Option<&str>| Setting {
+        name: name.to_owned(),
+        value,
+        is_secret: false,
+        unit: None,
+        origin: Origin { kind, name: of.map(str::to_owned) },
+        about: "What it does.".to_owned(),
+    };
+    vec![
+        setting("data", "/srv/trail".into(), "environment", Some("COUNTERFOIL_DATA")),
+        setting("listen", "127.0.0.1:8080".into(), "flag", Some("--listen")),
+        Setting { unit: Some("connections".into()), ..setting("connections_max", 4_096.into(), "default", None) },
+        Setting {
+            is_secret: true,
+            ..setting("detection.webhook", "set".into(), "file", Some("/etc/counterfoil.toml"))
+        },
+        setting("timestamps.url", serde_json::Value::Null, "default", None),
+    ]
+}
+
 impl World {
     pub async fn new() -> World {
         World::with(|_| ()).await
@@ -107,6 +130,7 @@ impl World {
         let (closing, receiver) = tokio::sync::watch::channel(false);
         let mut settings =
             dialects::Settings { request_id_prefix: "test-".to_owned(), closing: receiver, ..Default::default() };
+        settings.server.settings = server_settings();
         settle(&mut settings);
         let router = dialects::router(service.clone(), settings);
         let peer = "203.0.113.7".parse().unwrap();

@@ -13,6 +13,7 @@ use crate::screen::Screen;
 use crate::span::ScreenNumber;
 
 /// Where a block is and what is in it.
+#[derive(Clone)]
 struct Entry {
     first_us: u64,
     screens_before: u64,
@@ -93,12 +94,7 @@ impl<W: Write> ReplayWriter<W> {
         let block = pack(BLOCK_MAGIC, &self.block)?;
         self.block.clear();
         self.writer.write_all(&block)?;
-        self.entries.push(Entry {
-            first_us: self.first_us,
-            screens_before: self.screens_before,
-            offset: self.written,
-            length: block.len() as u32,
-        });
+        self.entries.push(self.entry(block.len()));
         self.written += block.len() as u64;
         Ok(())
     }
@@ -109,26 +105,61 @@ impl<W: Write> ReplayWriter<W> {
     /// The writer's; the file is then of no use.
     pub fn finish(mut self) -> io::Result<(W, u64)> {
         self.close_block()?;
-        for entry in &self.entries {
-            let mut bytes = Vec::with_capacity(ENTRY_BYTES);
-            bytes.extend(entry.first_us.to_le_bytes());
-            bytes.extend(entry.screens_before.to_le_bytes());
-            bytes.extend(entry.offset.to_le_bytes());
-            bytes.extend(entry.length.to_le_bytes());
-            bytes.extend(crc32c::crc32c(&bytes).to_le_bytes());
-            self.writer.write_all(&bytes)?;
-        }
-        let mut foot = Vec::with_capacity(FOOT_BYTES);
-        foot.extend(FOOT_MAGIC);
-        foot.extend(self.written.to_le_bytes());
-        foot.extend((self.entries.len() as u64).to_le_bytes());
-        foot.extend(self.screens.to_le_bytes());
-        foot.extend(self.now_us.to_le_bytes());
-        foot.extend(VERSION.to_le_bytes());
-        foot.extend(crc32c::crc32c(&foot).to_le_bytes());
-        self.writer.write_all(&foot)?;
-        let length = self.written + (self.entries.len() * ENTRY_BYTES + FOOT_BYTES) as u64;
+        let end = self.end(&self.entries, self.written);
+        self.writer.write_all(&end)?;
+        let length = self.written + end.len() as u64;
         Ok((self.writer, length))
+    }
+
+    /// How many bytes were given to the writer so far, and the bytes that would follow if the recording ended now: both together
+    /// are a file that can be opened, of all that was taken. `None`: nothing was taken yet.
+    ///
+    /// Costs the packing of one block at most, and 32 bytes for each that was written.
+    ///
+    /// # Errors
+    /// The open block cannot be packed.
+    pub fn so_far(&self) -> io::Result<Option<(u64, Vec<u8>)>> {
+        if self.block.is_empty() {
+            let end = self.end(&self.entries, self.written);
+            return Ok((!self.entries.is_empty()).then_some((self.written, end)));
+        }
+        let mut bytes = pack(BLOCK_MAGIC, &self.block)?;
+        let mut entries = self.entries.clone();
+        entries.push(self.entry(bytes.len()));
+        bytes.extend(self.end(&entries, self.written + bytes.len() as u64));
+        Ok(Some((self.written, bytes)))
+    }
+
+    /// The entry of the block that is being filled, packed to so many bytes.
+    fn entry(&self, length: usize) -> Entry {
+        Entry {
+            first_us: self.first_us,
+            screens_before: self.screens_before,
+            offset: self.written,
+            length: length as u32,
+        }
+    }
+
+    /// Directory and foot of a file whose blocks end at `directory`.
+    fn end(&self, entries: &[Entry], directory: u64) -> Vec<u8> {
+        let mut end = Vec::with_capacity(entries.len() * ENTRY_BYTES + FOOT_BYTES);
+        for entry in entries {
+            let begin = end.len();
+            end.extend(entry.first_us.to_le_bytes());
+            end.extend(entry.screens_before.to_le_bytes());
+            end.extend(entry.offset.to_le_bytes());
+            end.extend(entry.length.to_le_bytes());
+            end.extend(crc32c::crc32c(&end[begin..]).to_le_bytes());
+        }
+        let begin = end.len();
+        end.extend(FOOT_MAGIC);
+        end.extend(directory.to_le_bytes());
+        end.extend((entries.len() as u64).to_le_bytes());
+        end.extend(self.screens.to_le_bytes());
+        end.extend(self.now_us.to_le_bytes());
+        end.extend(VERSION.to_le_bytes());
+        end.extend(crc32c::crc32c(&end[begin..]).to_le_bytes());
+        end
     }
 }
 

@@ -80,6 +80,13 @@ impl SpanSink for Vec<Span> {
     }
 }
 
+/// Keeps nothing.
+impl SpanSink for () {
+    fn span(&mut self, _: Span) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 impl<S: SpanSink + ?Sized> SpanSink for &mut S {
     fn span(&mut self, span: Span) -> std::io::Result<()> {
         (**self).span(span)

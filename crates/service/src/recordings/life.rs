@@ -331,6 +331,7 @@ impl Service {
         self.recordings().catalogue.apply(open.ordinal, &Entry::Session(Box::new(session.clone())));
         progress.over = Some(session.clone());
         self.recordings().open.lock().remove(&session.id);
+        self.recordings().lives.forget(session.id);
         drop(turn);
         self.index_soon(&session);
         Ok(session)

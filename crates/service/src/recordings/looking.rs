@@ -460,7 +460,7 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
 }
 
 /// A file of the projection.
-pub(crate) struct Stored(File);
+pub(crate) struct Stored(pub(super) File);
 
 impl Ranged for Stored {
     fn length(&self) -> io::Result<u64> {

@@ -11,10 +11,10 @@
 //!                                                  └──── nothing for too long: session.finished, reason timeout
 //! ```
 //!
-//! **What is in a recording** is made ready by `indexing` when it is over, and looked into by `looking`; a chunk is bytes to all
-//! the rest.
+//! **What is in a recording** is made ready by `indexing` when it is over, and looked into by `looking`; before that it is followed
+//! by `live`. A chunk is bytes to all the rest.
 //!
-//! **Limits.** [`CHUNK_BYTES_MAX`], [`INFO_BYTES_MAX`], [`CLIENT_ID_BYTES_MAX`]; [`RecordingOptions`] for the rest.
+//! **Limits.** [`LIVE_MAX`], [`CHUNK_BYTES_MAX`], [`INFO_BYTES_MAX`], [`CLIENT_ID_BYTES_MAX`]; [`RecordingOptions`] for the rest.
 //! An organisation with an active encryption key keeps no clear text, so recordings of it are refused: a recording that
 //! cannot be searched or shown would be of no use here, and one kept in clear would break the promise made about the key.
 //!
@@ -34,6 +34,7 @@ pub(crate) mod indexing;
 mod info;
 mod keeper;
 mod life;
+mod live;
 mod looking;
 mod playback;
 pub(crate) mod read;
@@ -63,6 +64,7 @@ pub use info::{
     SessionUser, TerminalSize,
 };
 pub use life::ChunkReceipt;
+pub use live::LIVE_MAX;
 pub use looking::{ContentHit, ContentHits, ContentSearch, HITS_MAX, IndexState, Moment, Picture, SessionReplay};
 pub use playback::{Playback, PlaybackEvent, PlaybackWhat};
 pub use read::{RecordingReader, SESSIONS_PAGE_MAX, SessionCursor, SessionPage, SessionQuery};
@@ -113,6 +115,7 @@ impl Default for RecordingOptions {
 pub struct Recordings {
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) looking: looking::Looking,
+    pub(crate) lives: live::Lives,
     blobs: Blobs,
     options: RecordingOptions,
     /// Sessions that are not over, by id. Filled from the catalogue at the start.
@@ -181,6 +184,7 @@ impl Recordings {
             blobs: Blobs::open(data, &options.store)?,
             catalogue: Arc::new(Catalogue::open(data, logs, control, risk)?),
             looking: looking::Looking::new(options.fonts.clone()),
+            lives: live::Lives::default(),
             options,
             open: Mutex::default(),
             starts: (0..STARTS).map(|_| tokio::sync::Mutex::default()).collect(),

@@ -44,6 +44,10 @@ pub struct PlaybackDocument {
     pub duration_us: u64,
     /// Numbered screens of the recording.
     pub screens: u64,
+    /// The session is still being recorded: the end that is told is how far it came, and may be asked for again.
+    pub active: bool,
+    /// Bytes of the recording that this was made of. If the session has more, the rest comes when one asks again.
+    pub bytes: u64,
 }
 
 impl From<Playback> for PlaybackDocument {
@@ -59,6 +63,8 @@ impl From<Playback> for PlaybackDocument {
             next_us: playback.next_us,
             duration_us: playback.duration_us,
             screens: playback.screens,
+            active: playback.is_active,
+            bytes: playback.bytes,
         }
     }
 }
@@ -75,7 +81,7 @@ fn event(event: PlaybackEvent) -> Value {
 }
 
 /// The stretch of a recording in which a time lies: some hundred kilobytes, found with one read however long the recording is.
-/// That it was looked at is an event.
+/// Of a session that is still being recorded it is what came so far. That it was looked at is an event.
 #[utoipa::path(get, path = "/v1/orgs/{org}/sessions/{session}/playback", tag = "sessions",
     params(
         ("org" = String, Path, description = "id, name or escaped path"),
@@ -85,7 +91,7 @@ fn event(event: PlaybackEvent) -> Value {
     responses(
         (status = 200, body = PlaybackDocument),
         (status = 404, body = Document),
-        (status = 409, description = "it is still being recorded", body = Document),
+        (status = 409, description = "it is still being recorded, in several files", body = Document),
     ))]
 pub async fn playback(State(context): State<Context>, at: InSession, RawQuery(query): RawQuery) -> Result<Response> {
     at.call.must(&context, Verb::ViewSessions)?;
