@@ -40,7 +40,7 @@ def rule(number):
     head += "logsource:\n    product: counterfoil\n"
     choice = number % 5
     if choice == 0:
-        body = f"    s:\n        action: {dice.choice(ACTIONS)}\n        source|startswith: '10.{number}.'\n    condition: s\n"
+        body = f"    s:\n        action: {dice.choice(ACTIONS)}\n        source|startswith: '172.{number}.'\n    condition: s\n"
     elif choice == 1:
         body = f"    s:\n        message|contains:\n            - 'mimikatz {number}'\n            - 'sekurlsa {number}'\n            - 'lsass {number}'\n    condition: s\n"
     elif choice == 2:

@@ -200,16 +200,11 @@ fn of_item(item: &DetectionItem) -> Vec<Clause> {
         return Vec::new();
     }
     let texts = item.values.iter().map(|value| match value {
-        SigmaValue::String(value) if is_expression => longest_text(field, &texts_of_expression(&value.original)),
-        SigmaValue::String(value) => longest_text(field, &texts_of_pattern(value)),
-        _ => None,
+        SigmaValue::String(value) if is_expression => certain_texts(field, &texts_of_expression(&value.original)),
+        SigmaValue::String(value) => certain_texts(field, &texts_of_pattern(value)),
+        _ => Vec::new(),
     });
-    let texts: Vec<Option<String>> = texts.collect();
-    if item.field.modifiers.contains(&Modifier::All) {
-        return texts.into_iter().flatten().map(|text| vec![text]).collect();
-    }
-    let all: Option<Clause> = texts.into_iter().collect();
-    all.into_iter().collect()
+    if item.field.modifiers.contains(&Modifier::All) { texts.flatten().collect() } else { either(texts.collect()) }
 }
 
 /// The texts between the wildcards.
@@ -239,8 +234,8 @@ fn texts_of_expression(expression: &str) -> Vec<String> {
     texts
 }
 
-/// The longest of these texts, or part of one, that stands as it is in the JSON of an event whose field has all of them.
-fn longest_text(field: &str, texts: &[String]) -> Option<String> {
+/// The parts of these texts that stand as they are in the JSON of an event whose field has all of them.
+fn certain_texts(field: &str, texts: &[String]) -> Vec<Clause> {
     // What an event is that does not say so.
     let unsaid = match field {
         "kind" => "other",
@@ -249,12 +244,14 @@ fn longest_text(field: &str, texts: &[String]) -> Option<String> {
     };
     let is_safe = |character: char| (' '..='~').contains(&character) && character != '"' && character != '\\';
     let runs = texts.iter().flat_map(|text| text.split(move |character| !is_safe(character)));
-    let longest = runs.max_by_key(|run| run.len())?.to_ascii_lowercase();
-    // A pattern may mean the unsaid word, too; and where numbers may stand, one number has many writings.
-    let means_unsaid = !unsaid.is_empty() && unsaid.contains(&longest);
-    let is_number = field.starts_with("attributes.")
-        && longest.bytes().all(|byte| byte.is_ascii_digit() || b"+-.e_".contains(&byte));
-    (longest.len() >= TEXT_BYTES_MIN && !means_unsaid && !is_number).then_some(longest)
+    let is_certain = |run: &String| {
+        // A pattern may mean the unsaid word, too; and where numbers may stand, one number has many writings.
+        let means_unsaid = !unsaid.is_empty() && unsaid.contains(run.as_str());
+        let is_number = field.starts_with("attributes.")
+            && run.bytes().all(|byte| byte.is_ascii_digit() || b"+-.e_".contains(&byte));
+        run.len() >= TEXT_BYTES_MIN && !means_unsaid && !is_number
+    };
+    runs.map(str::to_ascii_lowercase).filter(is_certain).map(|run| vec![run]).collect()
 }
 
 #[cfg(test)]
@@ -301,7 +298,7 @@ mod tests {
         assert!(is_tried(expression, r#"{"message":"end code 3 of job 17"}"#));
         assert!(!is_tried(expression, r#"{"message":"end of job 17"}"#));
         let wildcard = "    a:\n        message: 'first*second part'\n    condition: a\n";
-        assert!(is_tried(wildcard, r#"{"message":"second part only"}"#), "it may still not match");
+        assert!(is_tried(wildcard, r#"{"message":"second part, not first"}"#), "it may still not match");
         assert!(!is_tried(wildcard, r#"{"message":"first and second"}"#));
     }
 

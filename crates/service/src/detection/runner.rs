@@ -35,6 +35,8 @@ const PASS_EVERY: Duration = Duration::from_millis(200);
 const TICK: Duration = Duration::from_secs(60);
 /// What is remembered is written this often, if it changed.
 const SAVE_EVERY: Duration = Duration::from_secs(60);
+/// Findings that are recorded together.
+const TOLD_AT_ONCE: usize = 256;
 /// Bytes of records read at once.
 const READ_BYTES: usize = 1 << 20;
 
@@ -161,18 +163,26 @@ impl Service {
 
     /// Records what was found.
     async fn tell(&self, found: Vec<Found>) {
-        for Found { ordinal, log, finding } in found {
-            let draft = draft(&finding);
+        let together = found.chunk_by(|one, next| one.log == next.log).flat_map(|of_log| of_log.chunks(TOLD_AT_ONCE));
+        for found in together {
+            let drafts: Vec<EventDraft> = found.iter().map(|found| draft(&found.finding)).collect();
             // One that was told before is in the log: it has the same id.
-            if let Err(error) = self.own().now(log, None, None, &draft).await {
-                tracing::error!(?error, rule = finding.rule, events = ?finding.events, "a finding could not be recorded");
+            if self.own().all_now(found[0].log, &drafts).await.is_err() {
+                // One that is refused must not keep the others out.
+                for (Found { log, finding, .. }, draft) in found.iter().zip(&drafts) {
+                    if let Err(error) = self.own().now(*log, None, None, draft).await {
+                        tracing::error!(?error, rule = finding.rule, events = ?finding.events, "a finding could not be recorded");
+                    }
+                }
             }
             let mut state = self.detection().state.lock();
-            let last = finding.events.last().copied().unwrap_or(0);
-            let hits = state.orgs.entry(ordinal).or_default().hits.entry(finding.rule.clone()).or_default();
-            *hits = (hits.0 + 1, last, finding.last_s);
-            if self.detection().options.webhook_url.is_some() {
-                super::webhook::queue(&mut state.waiting, Waiting::new(ordinal, &draft, self.now_us()));
+            for (Found { ordinal, finding, .. }, draft) in found.iter().zip(&drafts) {
+                let last = finding.events.last().copied().unwrap_or(0);
+                let hits = state.orgs.entry(*ordinal).or_default().hits.entry(finding.rule.clone()).or_default();
+                *hits = (hits.0 + 1, last, finding.last_s);
+                if self.detection().options.webhook_url.is_some() {
+                    super::webhook::queue(&mut state.waiting, Waiting::new(*ordinal, draft, self.now_us()));
+                }
             }
         }
     }
