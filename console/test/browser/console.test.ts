@@ -10,7 +10,7 @@ import type { Browser } from "playwright-core";
 
 import { habits } from "./habits.ts";
 import { run } from "./running.ts";
-import { accessible, launch, open, settled, signIn, type Watched } from "./page.ts";
+import { accessible, done, launch, open, settled, signIn, visitor, type Watched } from "./page.ts";
 import { ask, type Server, start } from "./server.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../../..");
@@ -30,17 +30,7 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function visit(to: string, options: Parameters<typeof open>[2] = {}): Promise<Watched> {
-  const watched = await open(browser, server, options);
-  await signIn(watched, server, to);
-  await settled(watched.page);
-  return watched;
-}
-
-async function done({ context, troubles }: Watched): Promise<void> {
-  await context.close();
-  assert.deepEqual(troubles, [], "behind the page");
-}
+const visit = (to: string, options?: Parameters<typeof open>[2]) => visitor(browser, server, to, options);
 
 const total = ({ page }: Watched) => page.locator(".count[data-total]").getAttribute("data-total").then(Number);
 

@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 
 import type { Browser, Page } from "playwright-core";
 
-import { accessible, launch, open, settled, signIn, type Watched } from "./page.ts";
+import { accessible, done, launch, visitor } from "./page.ts";
 import { run } from "./running.ts";
 import { type Server, start } from "./server.ts";
 
@@ -20,17 +20,7 @@ after(async () => {
   await server?.stop();
 });
 
-async function visit(to: string): Promise<Watched> {
-  const watched = await open(browser, server);
-  await signIn(watched, server, to);
-  await settled(watched.page);
-  return watched;
-}
-
-async function done({ context, troubles }: Watched): Promise<void> {
-  await context.close();
-  assert.deepEqual(troubles, [], "behind the page");
-}
+const visit = (to: string) => visitor(browser, server, to);
 
 const shows = (page: Page, text: string) =>
   page.waitForFunction((wanted) => document.querySelector(".terminal")?.textContent?.includes(wanted), text);

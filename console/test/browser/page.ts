@@ -62,6 +62,20 @@ export async function settled(page: Page): Promise<void> {
   await page.waitForLoadState("networkidle").catch(() => {});
 }
 
+/** A signed-in visitor at an address, once all of it is there. */
+export async function visitor(browser: Browser, server: Server, to: string, options: Parameters<typeof open>[2] = {}): Promise<Watched> {
+  const watched = await open(browser, server, options);
+  await signIn(watched, server, to);
+  await settled(watched.page);
+  return watched;
+}
+
+/** The visitor leaves; nothing may have gone wrong behind the page. */
+export async function done({ context, troubles }: Watched): Promise<void> {
+  await context.close();
+  assert.deepEqual(troubles, [], "behind the page");
+}
+
 interface AxeResult {
   violations: { id: string; help: string; nodes: { html: string; failureSummary?: string }[] }[];
 }

@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import type { Browser } from "playwright-core";
 
 import { habits, newcomer } from "./habits.ts";
-import { accessible, launch, open, settled, signIn, type Watched } from "./page.ts";
+import { accessible, done, launch, settled, visitor } from "./page.ts";
 import { ask, type Server, start } from "./server.ts";
 
 let server: Server;
@@ -23,17 +23,7 @@ after(async () => {
   await server?.stop();
 });
 
-async function visit(to: string): Promise<Watched> {
-  const watched = await open(browser, server);
-  await signIn(watched, server, to);
-  await settled(watched.page);
-  return watched;
-}
-
-async function done({ context, troubles }: Watched): Promise<void> {
-  await context.close();
-  assert.deepEqual(troubles, [], "behind the page");
-}
+const visit = (to: string) => visitor(browser, server, to);
 
 interface Score { seq: number; aggregated: number; history: number[]; scores: Record<string, { score: number; expected: string; observed: string }> }
 

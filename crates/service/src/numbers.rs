@@ -73,17 +73,24 @@ impl Service {
 
 /// The query over the numbers that readers see, as one over those within the log of a part.
 pub(crate) fn within(query: &Query, before: u64) -> Query {
-    let all = |parts: &[Query]| parts.iter().map(|part| within(part, before)).collect();
-    match query {
+    let before = i64::try_from(before).unwrap_or(i64::MAX);
+    let shift = |bound: &Option<i64>| bound.map(|bound| bound.saturating_sub(before));
+    replaced(query, &|leaf| match leaf {
         Query::Range { field: NumberField::Number, min, max } => {
-            let before = i64::try_from(before).unwrap_or(i64::MAX);
-            let shift = |bound: &Option<i64>| bound.map(|bound| bound.saturating_sub(before));
-            Query::Range { field: NumberField::Number, min: shift(min), max: shift(max) }
+            Some(Query::Range { field: NumberField::Number, min: shift(min), max: shift(max) })
         }
+        _ => None,
+    })
+}
+
+/// The query with what `by` has in place of conditions, wherever they are in it.
+pub(crate) fn replaced(query: &Query, by: &dyn Fn(&Query) -> Option<Query>) -> Query {
+    let all = |parts: &[Query]| parts.iter().map(|part| replaced(part, by)).collect();
+    match query {
         Query::And(parts) => Query::And(all(parts)),
         Query::Or(parts) => Query::Or(all(parts)),
-        Query::Not(inner) => Query::Not(Box::new(within(inner, before))),
-        other => other.clone(),
+        Query::Not(inner) => Query::Not(Box::new(replaced(inner, by))),
+        leaf => by(leaf).unwrap_or_else(|| leaf.clone()),
     }
 }
 

@@ -868,6 +868,12 @@ async fn recordings_of_a_log_that_was_replaced_stay_in_the_list_and_are_read() {
     assert_eq!(found.iter().map(|session| session.bytes).collect::<Vec<_>>(), [5, 6, 5]);
     assert_eq!(service.count_sessions(&admin, child, &Query::All, 100).unwrap(), 3);
     assert_eq!(service.count_sessions(&admin, child, &Query::All, 2).unwrap(), 2);
+    for (active, wanted) in [(true, vec![three]), (false, vec![cut_off, one])] {
+        let query = SessionQuery { filter: filter::active(active), after: None, limit: 10 };
+        let page = service.sessions(&admin, child, &query, &|_| true).unwrap();
+        assert_eq!(page.sessions.iter().map(|session| session.id).collect::<Vec<_>>(), wanted, "active: {active}");
+        assert_eq!(service.count_sessions(&admin, child, &query.filter, 10).unwrap(), wanted.len() as u64);
+    }
     // The numbers are those of the one sequence that readers see.
     for session in &found {
         let event = service.get(&admin, child, session.seq(), false).unwrap();

@@ -12,6 +12,7 @@ use super::SessionId;
 use super::entry::Chunk;
 use super::info::Session;
 use crate::model::time;
+use crate::numbers::replaced;
 use crate::risk::SessionScore;
 
 /// The document kind of a session.
@@ -60,6 +61,15 @@ pub(crate) fn sessions(filter: &Query) -> Query {
         Query::All => kind,
         filter => Query::And(vec![kind, filter.clone()]),
     }
+}
+
+/// The query for a log that was replaced: none of its sessions is active, also those that its entries tell no end of.
+pub(crate) fn in_former_log(query: &Query) -> Query {
+    replaced(query, &|leaf| match leaf {
+        leaf if *leaf == active(true) => Some(Query::Not(Box::new(Query::All))),
+        leaf if *leaf == active(false) => Some(Query::All),
+        _ => None,
+    })
 }
 
 /// The document of one session.

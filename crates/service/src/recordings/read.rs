@@ -1,5 +1,6 @@
 //! Reading: lists, single sessions, chunks, bytes.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
@@ -155,6 +156,7 @@ impl Service {
         self.recordings().catalogue.check_ready()?;
         let (filter, mut count) = (filter::sessions(filter), 0);
         for part in self.parts(org)? {
+            let filter = in_part(&filter, &part);
             count += self.recordings().catalogue.count(part.ordinal, &filter, cap.saturating_sub(count))?;
         }
         Ok(count)
@@ -172,7 +174,7 @@ impl Service {
         for part in parts {
             // Where the place is in another log, all numbers of this one are below it, or all are above.
             let local = after.map(|(at_us, number)| (at_us, number.saturating_sub(part.before)));
-            let of_part = self.recordings().catalogue.newest(part.ordinal, filter, local, limit)?;
+            let of_part = self.recordings().catalogue.newest(part.ordinal, &in_part(filter, part), local, limit)?;
             found.extend(of_part.into_iter().map(|(at_us, number)| (at_us, part.shown(number))));
         }
         if parts.len() > 1 {
@@ -372,6 +374,11 @@ impl Service {
         });
         chunks.collect()
     }
+}
+
+/// What a query asks of one of an organisation's logs.
+fn in_part<'a>(filter: &'a Query, part: &Part) -> Cow<'a, Query> {
+    if part.is_former() { Cow::Owned(filter::in_former_log(filter)) } else { Cow::Borrowed(filter) }
 }
 
 fn cursor((started_us, number): (i64, u64)) -> SessionCursor {
